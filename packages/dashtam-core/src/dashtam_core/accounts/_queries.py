@@ -1,0 +1,157 @@
+"""The questions a person asks: which accounts, which transactions."""
+
+from collections.abc import Callable, Sequence
+from datetime import date
+from typing import ClassVar, Final
+from uuid import UUID
+
+import attrs
+
+from dashtam_core.accounts._entities import Transaction
+from dashtam_core.accounts._errors import ACCOUNT_NOT_FOUND, AccountsCode, AccountsRefused
+from dashtam_core.accounts._repositories import AccountOverview, Accounts, TransactionFilter
+from dashtam_core.accounts._types import AccountId, TransactionId
+from dashtam_core.identity import ACCOUNTS_READ, Keyring
+from dashtam_core.kernel import (
+    Cursors,
+    Failure,
+    Page,
+    Permission,
+    Result,
+    Subject,
+    Success,
+    map_failure,
+)
+from dashtam_core.messaging import Query
+
+DEFAULT_LIMIT: Final = 50
+MAX_LIMIT: Final = 500
+
+
+@attrs.frozen
+class ListAccounts(Query[Page[AccountOverview], AccountsRefused]):
+    """The subject's accounts in the order they were added, each with its latest balances."""
+
+    permission: ClassVar[Permission] = ACCOUNTS_READ
+    limit: int = DEFAULT_LIMIT
+    cursor: str | None = None
+
+
+@attrs.frozen
+class GetAccount(Query[AccountOverview, AccountsRefused]):
+    """One account with its latest balances."""
+
+    permission: ClassVar[Permission] = ACCOUNTS_READ
+    account_id: AccountId
+
+
+@attrs.frozen(kw_only=True)
+class ListTransactions(Query[Page[Transaction], AccountsRefused]):
+    """The subject's transactions, the latest first. Days are calendar days of the bank, both included."""
+
+    permission: ClassVar[Permission] = ACCOUNTS_READ
+    account_id: AccountId | None = None
+    from_date: date | None = None
+    to_date: date | None = None
+    limit: int = DEFAULT_LIMIT
+    cursor: str | None = None
+
+
+@attrs.frozen
+class Paging:
+    """What the lists share: the bounds of a page, and the cursor between two."""
+
+    subject: Subject
+    keyring: Keyring
+
+    def start(self, scope: str, limit: int, cursor: str | None) -> Result[str | None, AccountsRefused]:
+        """Where the page begins: behind this position, or None for the first page."""
+        if not 1 <= limit <= MAX_LIMIT:
+            return _refused(AccountsCode.LIMIT_INVALID, f"a page has 1 to {MAX_LIMIT} items, not {limit}")
+        if cursor is None:
+            return Success(None)
+        return map_failure(
+            self._cursors().read(cursor, scope=self._own(scope)),
+            lambda error: AccountsRefused(AccountsCode.CURSOR_INVALID, error.message),
+        )
+
+    def page[T](self, scope: str, items: Sequence[T], limit: int, position: Callable[[T], str]) -> Page[T]:
+        """A page of `limit` out of items of which one more was asked for."""
+        if len(items) <= limit:
+            return Page(items, None)
+        cursor = self._cursors().write(position(items[limit - 1]), scope=self._own(scope))
+        return Page(items[:limit], cursor)
+
+    def _cursors(self) -> Cursors:
+        return Cursors(self.keyring.derive("cursor"))
+
+    def _own(self, scope: str) -> str:
+        return f"{self.subject.user_id}/{scope}"
+
+
+@attrs.frozen
+class ListAccountsHandler:
+    accounts: Accounts
+    paging: Paging
+
+    async def apply(self, query: ListAccounts, /) -> Result[Page[AccountOverview], AccountsRefused]:
+        start = self.paging.start("accounts", query.limit, query.cursor)
+        if isinstance(start, Failure):
+            return start
+        position = start.unwrap()
+        after = None if position is None else AccountId(UUID(position))
+        found = await self.accounts.list_accounts(after=after, limit=query.limit + 1)
+        return Success(self.paging.page("accounts", found, query.limit, lambda each: str(each.account.account_id)))
+
+
+@attrs.frozen
+class GetAccountHandler:
+    accounts: Accounts
+
+    async def apply(self, query: GetAccount, /) -> Result[AccountOverview, AccountsRefused]:
+        found = await self.accounts.find_account(query.account_id)
+        return Failure(ACCOUNT_NOT_FOUND) if found is None else Success(found)
+
+
+@attrs.frozen
+class ListTransactionsHandler:
+    accounts: Accounts
+    paging: Paging
+
+    async def apply(self, query: ListTransactions, /) -> Result[Page[Transaction], AccountsRefused]:
+        if query.from_date and query.to_date and query.to_date < query.from_date:
+            return _refused(
+                AccountsCode.DATE_RANGE_INVALID,
+                f"the range ends on {query.to_date}, before it starts on {query.from_date}: swap the two days",
+            )
+        scope = f"transactions/{query.account_id}/{query.from_date}/{query.to_date}"
+        start = self.paging.start(scope, query.limit, query.cursor)
+        if isinstance(start, Failure):
+            return start
+        position = start.unwrap()
+        after = None if position is None else _position(position)
+        if query.account_id is not None and await self.accounts.find_account(query.account_id) is None:
+            return Failure(ACCOUNT_NOT_FOUND)
+        wanted = TransactionFilter(account_id=query.account_id, from_date=query.from_date, to_date=query.to_date)
+        found = await self.accounts.list_transactions(wanted, after=after, limit=query.limit + 1)
+        return Success(self.paging.page(scope, found, query.limit, _position_text))
+
+
+def _position(text: str) -> tuple[date, TransactionId]:
+    day, _, id_ = text.partition("/")
+    return date.fromisoformat(day), TransactionId(UUID(id_))
+
+
+def _position_text(transaction: Transaction) -> str:
+    return f"{transaction.posted_date}/{transaction.transaction_id}"
+
+
+def _refused(code: AccountsCode, message: str) -> Failure[AccountsRefused]:
+    return Failure(AccountsRefused(code, message))
+
+
+ROUTES: Final = (
+    ListAccounts.handled_by(ListAccountsHandler),
+    GetAccount.handled_by(GetAccountHandler),
+    ListTransactions.handled_by(ListTransactionsHandler),
+)

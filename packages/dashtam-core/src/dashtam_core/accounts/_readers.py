@@ -1,0 +1,74 @@
+"""The port through which statement files come in, and the choice of the reader that knows a file."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import attrs
+
+from dashtam_core.accounts._batch import SyncBatch
+from dashtam_core.accounts._errors import ImportCode, ImportFailed
+from dashtam_core.kernel import Failure, Result
+from dashtam_core.settings import IMPORT_MAX_BYTES
+
+
+@attrs.frozen(kw_only=True)
+class Statement:
+    """A statement file, read: what it holds, and how it was understood."""
+
+    format: str
+    """The standard and version, for people and records: `OFX 1.02`, `OFX 2.11`, `QFX 1.02`."""
+    encoding: str
+    """The character set the bytes turned out to be in, by its IANA name in lower case."""
+    parser: str
+    """The reader's package and version, so that a better one can be told from it."""
+    batch: SyncBatch
+
+
+class StatementReader(Protocol):
+    """Reads one family of statement formats from bytes. Pure and synchronous: it runs in a worker thread."""
+
+    @property
+    def name(self) -> str:
+        """The family's name in lower case, such as `ofx`."""
+        ...
+
+    def recognizes(self, data: bytes, /) -> bool:
+        """Whether the content, never the file's name, is of this family. Cheap: looks at the beginning only."""
+        ...
+
+    def read(self, data: bytes, /) -> Result[Statement, ImportFailed]:
+        """The whole statement; odd fields become warnings, a file that is cut short or broken is refused."""
+        ...
+
+
+@attrs.frozen
+class StatementReaders:
+    """Every reader at hand, asked in order."""
+
+    readers: Sequence[StatementReader] = ()
+    max_bytes: int = IMPORT_MAX_BYTES
+
+    def read(self, data: bytes, /) -> Result[Statement, ImportFailed]:
+        """The statement in `data`, by the first reader that recognizes it."""
+        if not data.strip():
+            return _refused(ImportCode.FILE_EMPTY, "the file is empty: download it from your bank again")
+        if len(data) > self.max_bytes:
+            return _refused(
+                ImportCode.FILE_TOO_LARGE,
+                f"the file has {len(data):,} bytes and the limit is {self.max_bytes:,}: "
+                "download a shorter period, or raise DASHTAM_IMPORT_MAX_BYTES",
+            )
+        for reader in self.readers:
+            if reader.recognizes(data):
+                return reader.read(data)
+        return _refused(ImportCode.FORMAT_UNKNOWN, self._unknown())
+
+    def _unknown(self) -> str:
+        if not self.readers:
+            return "no statement reader is installed: pip install dashtam-files"
+        known = ", ".join(sorted(reader.name for reader in self.readers))
+        return f"this is no statement file of a known format ({known}): export one of these from your bank"
+
+
+def _refused(code: ImportCode, message: str) -> Failure[ImportFailed]:
+    return Failure(ImportFailed(code, message))

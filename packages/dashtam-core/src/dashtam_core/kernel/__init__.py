@@ -1,0 +1,54 @@
+"""What every room stands on: results, errors, money, days, ids, time, subjects and pages."""
+
+from returns.result import Failure, Success
+
+from dashtam_core.kernel._clock import Clock, SystemClock
+from dashtam_core.kernel._currency import ISO_4217, Currency
+from dashtam_core.kernel._dates import DateRange
+from dashtam_core.kernel._errors import (
+    DomainError,
+    ErrorCode,
+    ErrorKind,
+    KernelCode,
+    UnavailableCode,
+    UnavailableError,
+    ValueRefused,
+)
+from dashtam_core.kernel._ids import new_id
+from dashtam_core.kernel._money import MAX_DIGITS, CurrencyMismatchError, Money, amount_text
+from dashtam_core.kernel._paging import Cursors, Page
+from dashtam_core.kernel._result import Result, and_then, map_failure, map_success
+from dashtam_core.kernel._subject import ANONYMOUS, PUBLIC, Permission, Subject, UserId
+
+__all__ = [
+    "ANONYMOUS",
+    "ISO_4217",
+    "MAX_DIGITS",
+    "PUBLIC",
+    "Clock",
+    "Currency",
+    "CurrencyMismatchError",
+    "Cursors",
+    "DateRange",
+    "DomainError",
+    "ErrorCode",
+    "ErrorKind",
+    "Failure",
+    "KernelCode",
+    "Money",
+    "Page",
+    "Permission",
+    "Result",
+    "Subject",
+    "Success",
+    "SystemClock",
+    "UnavailableCode",
+    "UnavailableError",
+    "UserId",
+    "ValueRefused",
+    "amount_text",
+    "and_then",
+    "map_failure",
+    "map_success",
+    "new_id",
+]

@@ -1,0 +1,27 @@
+"""Who acts, and what they may do."""
+
+from typing import Final, NewType
+from uuid import UUID
+
+import attrs
+
+UserId = NewType("UserId", UUID)
+Permission = NewType("Permission", str)
+
+PUBLIC: Final = Permission("public")
+"""The permission everybody has, also before they have said who they are."""
+
+
+@attrs.frozen(slots=True)
+class Subject:
+    """The person on whose behalf a message runs: every read and write is scoped to `user_id`."""
+
+    user_id: UserId
+    permissions: frozenset[Permission]
+
+    def may(self, permission: Permission, /) -> bool:
+        return permission == PUBLIC or permission in self.permissions
+
+
+ANONYMOUS: Final = Subject(UserId(UUID(int=0)), frozenset())
+"""Nobody in particular: may use what is public, owns nothing."""

@@ -1,0 +1,232 @@
+"""The store in memory: the reference implementation of the port, complete but gone when the process ends.
+
+Units of work run one after another, under one lock; what a unit wrote is undone by replaying its undo list.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import date
+from types import TracebackType
+from typing import Any, Self
+
+import attrs
+
+from dashtam_core.accounts import (
+    Account,
+    AccountId,
+    AccountOverview,
+    Balance,
+    DocumentId,
+    ImportDocument,
+    KeyedTransaction,
+    Transaction,
+    TransactionFilter,
+    TransactionId,
+)
+from dashtam_core.identity import ApiToken
+from dashtam_core.kernel import Subject, UserId
+from dashtam_core.store import Capability, Store
+
+
+@attrs.define
+class _Person:
+    """Everything one person has."""
+
+    accounts: dict[AccountId, Account] = attrs.field(factory=dict[AccountId, Account])
+    account_keys: dict[tuple[str, bytes], AccountId] = attrs.field(factory=dict[tuple[str, bytes], AccountId])
+    transactions: dict[AccountId, dict[tuple[bytes, int], Transaction]] = attrs.field(
+        factory=dict[AccountId, dict[tuple[bytes, int], Transaction]]
+    )
+    balances: dict[Balance, None] = attrs.field(factory=dict[Balance, None])
+    documents: dict[bytes, ImportDocument] = attrs.field(factory=dict[bytes, ImportDocument])
+
+
+class MemoryStore:
+    """Keeps everything in dictionaries. For tests, trials, and as the measure that other stores are held to."""
+
+    capabilities = frozenset({Capability.TRANSACTIONS})
+
+    def __init__(self) -> None:
+        self.lock = asyncio.Lock()
+        self.people: dict[UserId, _Person] = {}
+        self.tokens: dict[bytes, ApiToken] = {}
+
+    def unit_of_work(self, subject: Subject, /) -> "MemoryUnit":
+        return MemoryUnit(self, subject)
+
+    async def ping(self) -> None:
+        """Memory is always there."""
+
+
+@asynccontextmanager
+async def open_memory_store(_: object = None) -> AsyncGenerator[Store]:
+    """A new, empty store."""
+    yield MemoryStore()
+
+
+class MemoryUnit:
+    """One unit of work, and its repositories."""
+
+    def __init__(self, store: MemoryStore, subject: Subject) -> None:
+        self._store = store
+        self._subject = subject
+        self._discarded = False
+        self._undo: list[Callable[[], object]] = []
+
+    async def __aenter__(self) -> Self:
+        await self._store.lock.acquire()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None:
+        if kind is not None or self._discarded:
+            for undo in reversed(self._undo):
+                undo()
+        self._undo.clear()
+        self._store.lock.release()
+
+    def discard(self) -> None:
+        self._discarded = True
+
+    @property
+    def person(self) -> _Person:
+        return self._store.people.setdefault(self._subject.user_id, _Person())
+
+    @property
+    def people_tokens(self) -> dict[bytes, ApiToken]:
+        return self._store.tokens
+
+    def put[K, V](self, table: dict[K, V], key: K, value: V) -> bool:
+        """Adds `value` under a key that must be free, to be taken out again on rollback."""
+        if key in table:
+            return False
+        table[key] = value
+        self._undo.append(lambda: table.pop(key, None))
+        return True
+
+    @property
+    def accounts(self) -> "MemoryAccounts":
+        return MemoryAccounts(self)
+
+    @property
+    def documents(self) -> "MemoryDocuments":
+        return MemoryDocuments(self)
+
+    @property
+    def tokens(self) -> "MemoryTokens":
+        return MemoryTokens(self)
+
+
+@attrs.frozen
+class MemoryAccounts:
+    unit: MemoryUnit
+
+    async def add_accounts(self, accounts: Sequence[Account], /) -> Sequence[Account]:
+        return [self._known_or_added(account) for account in accounts]
+
+    async def add_transactions(
+        self, document_id: DocumentId | None, rows: Mapping[AccountId, Sequence[KeyedTransaction]], /
+    ) -> Mapping[AccountId, int]:
+        return {id_: sum(self._add(id_, document_id, row) for row in some) for id_, some in rows.items()}
+
+    async def add_balances(self, balances: Sequence[Balance], /) -> None:
+        for balance in balances:
+            self.unit.put(self.unit.person.balances, balance, None)
+
+    async def list_accounts(self, *, after: AccountId | None, limit: int) -> Sequence[AccountOverview]:
+        ids = sorted(id_ for id_ in self.unit.person.accounts if after is None or id_ > after)
+        return [self._overview(id_) for id_ in ids[:limit]]
+
+    async def find_account(self, account_id: AccountId, /) -> AccountOverview | None:
+        return self._overview(account_id) if account_id in self.unit.person.accounts else None
+
+    async def list_transactions(
+        self, wanted: TransactionFilter, /, *, after: tuple[date, TransactionId] | None, limit: int
+    ) -> Sequence[Transaction]:
+        person = self.unit.person
+        tables = (
+            person.transactions.values()
+            if wanted.account_id is None
+            else [person.transactions.get(wanted.account_id, {})]
+        )
+        found = [row for table in tables for row in table.values() if _meets(row, wanted)]
+        found.sort(key=_order, reverse=True)
+        return [row for row in found if after is None or _order(row) < after][:limit]
+
+    def _known_or_added(self, account: Account) -> Account:
+        person = self.unit.person
+        if self.unit.put(person.account_keys, (account.provider, account.account_key), account.account_id):
+            self.unit.put(person.accounts, account.account_id, account)
+        return person.accounts[person.account_keys[account.provider, account.account_key]]
+
+    def _add(self, account_id: AccountId, document_id: DocumentId | None, row: KeyedTransaction) -> bool:
+        person = self.unit.person
+        assert account_id in person.accounts, "a row belongs to an account of the same person"
+        table = person.transactions.setdefault(account_id, {})
+        return self.unit.put(table, (row.dedupe_key, row.occurrence), _transaction(account_id, document_id, row))
+
+    def _overview(self, account_id: AccountId) -> AccountOverview:
+        latest: dict[object, Balance] = {}
+        for balance in self.unit.person.balances:
+            if balance.account_id == account_id:
+                before = latest.get(balance.kind)
+                if before is None or _age(balance) >= _age(before):
+                    latest[balance.kind] = balance
+        ordered = sorted(latest.values(), key=lambda balance: balance.kind)
+        return AccountOverview(self.unit.person.accounts[account_id], tuple(ordered))
+
+
+@attrs.frozen
+class MemoryDocuments:
+    unit: MemoryUnit
+
+    async def add(self, document: ImportDocument, /) -> bool:
+        return self.unit.put(self.unit.person.documents, document.sha256, document)
+
+    async def find(self, sha256: bytes, /) -> ImportDocument | None:
+        return self.unit.person.documents.get(sha256)
+
+    async def get(self, document_id: DocumentId, /) -> ImportDocument | None:
+        documents = self.unit.person.documents.values()
+        return next((each for each in documents if each.document_id == document_id), None)
+
+
+@attrs.frozen
+class MemoryTokens:
+    unit: MemoryUnit
+
+    async def add(self, token: ApiToken, /) -> None:
+        assert self.unit.put(self.unit.people_tokens, token.token_hash, token), "256 random bits do not repeat"
+
+    async def find(self, token_hash: bytes, /) -> ApiToken | None:
+        return self.unit.people_tokens.get(token_hash)
+
+
+def _transaction(account_id: AccountId, document_id: DocumentId | None, row: KeyedTransaction) -> Transaction:
+    said: dict[str, Any] = attrs.asdict(row.data, recurse=False)
+    return Transaction(
+        **said,
+        transaction_id=row.transaction_id,
+        account_id=account_id,
+        document_id=document_id,
+        index=row.index,
+        dedupe_key=row.dedupe_key,
+        occurrence=row.occurrence,
+    )
+
+
+def _order(row: Transaction) -> tuple[date, TransactionId]:
+    return row.posted_date, row.transaction_id
+
+
+def _meets(row: Transaction, wanted: TransactionFilter) -> bool:
+    return (wanted.from_date is None or wanted.from_date <= row.posted_date) and (
+        wanted.to_date is None or row.posted_date <= wanted.to_date
+    )
+
+
+def _age(balance: Balance) -> tuple[date, float]:
+    """Later days are newer; on one day a later instant is, and one without an instant is the oldest."""
+    return balance.as_of, balance.reported_at.timestamp() if balance.reported_at else float("-inf")

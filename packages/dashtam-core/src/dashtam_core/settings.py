@@ -1,0 +1,100 @@
+"""What a deployment decides, read from `DASHTAM_…` variables. An edge may have more of its own."""
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+import attrs
+
+from dashtam_core.kernel import Failure, KernelCode, Result, Success, ValueRefused
+
+PREFIX: Final = "DASHTAM_"
+MEMORY: Final = "memory:"
+_MIN_KEY: Final = 32
+IMPORT_MAX_BYTES: Final = 64 * 1024 * 1024
+
+
+def default_data_dir(environ: Mapping[str, str] = os.environ) -> Path:
+    """The person's own folder for data by the XDG base directory specification."""
+    home = environ.get("XDG_DATA_HOME")
+    return (Path(home) if home else Path.home() / ".local" / "share") / "dashtam"
+
+
+@attrs.frozen(kw_only=True)
+class Settings:
+    """Settings of the core. `repr` shows no secret."""
+
+    store_url: str | None = attrs.field(default=None, repr=False)
+    """Where data lives; the scheme chooses the adapter. None: whoever opens decides."""
+    store_admin_url: str | None = attrs.field(default=None, repr=False)
+    """The same store as its owner, to migrate it."""
+    master_key: str | None = attrs.field(default=None, repr=False)
+    """At least 32 random characters, on which hashing and signing hang."""
+    data_dir: Path = attrs.field(factory=default_data_dir)
+    """Where an embedded store keeps its files."""
+    plugins: tuple[str, ...] | None = None
+    """Names of the plugins to load; None loads all that are installed."""
+    subject: str = "local"
+    """Who acts on the command line."""
+    import_max_bytes: int = IMPORT_MAX_BYTES
+    """The largest statement file that is read, in bytes."""
+
+    @property
+    def store_scheme(self) -> str | None:
+        """The part of `store_url` before its colon, in lower case."""
+        return None if self.store_url is None else self.store_url.partition(":")[0].lower()
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str], /) -> "Result[Settings, ValueRefused]":
+        """Settings from variables such as `DASHTAM_STORE_URL`; empty ones count as not set."""
+        values: dict[str, object] = {}
+        for name, parse in _PARSERS.items():
+            text = environ.get(PREFIX + name.upper(), "").strip()
+            if not text:
+                continue
+            try:
+                values[name] = parse(text)
+            except ValueError as error:
+                return Failure(ValueRefused(KernelCode.SETTING_INVALID, f"{PREFIX}{name.upper()} {error}"))
+        if "data_dir" not in values:
+            values["data_dir"] = default_data_dir(environ)
+        return Success(cls(**values))  # type: ignore[arg-type] # each parser gives its field's type
+
+
+def _url(text: str) -> str:
+    if not text.partition(":")[1]:
+        raise ValueError(
+            "is not a URL: write something like postgresql://user@host/database, embedded: or memory:"
+        )
+    return text
+
+
+def _key(text: str) -> str:
+    if len(text) < _MIN_KEY:
+        raise ValueError(
+            f"has {len(text)} characters and needs at least {_MIN_KEY} random ones: "
+            "python -c 'import secrets; print(secrets.token_urlsafe(32))' makes one"
+        )
+    return text
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _bytes(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) == 0:
+        raise ValueError(f"is {text[:32]!r} and should be a number of bytes above zero, in digits alone")
+    return int(text)
+
+
+_PARSERS: Final[Mapping[str, Callable[[str], object]]] = {
+    "store_url": _url,
+    "store_admin_url": _url,
+    "master_key": _key,
+    "data_dir": Path,
+    "plugins": _names,
+    "subject": str,
+    "import_max_bytes": _bytes,
+}

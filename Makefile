@@ -36,7 +36,7 @@ test: install ## Run every test, those on the real server included
 check: install ## Format, lint, types and architecture
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy packages tests examples benchmarks scripts
+	$(BIN)/mypy $(wildcard packages/*/src) tests examples benchmarks scripts
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 

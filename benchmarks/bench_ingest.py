@@ -1,0 +1,147 @@
+"""Ingestion beside its limit: parsed rows into the migrated store, against COPY into a table with no index.
+
+Run: `.venv/bin/python benchmarks/bench_ingest.py [rows]`, 100,000 by default. Prints rows per second, the ratio to
+the bare COPY of the same run, and CPU per row of this process and of the server.
+"""
+
+import asyncio
+import statistics
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from datetime import date, timedelta
+from decimal import Decimal
+
+import asyncpg
+import attrs
+import dashtam_embedded
+import psutil
+from dashtam_core import Dashtam, Settings, hookimpl
+from dashtam_core.accounts import (
+    AccountBatch,
+    AccountData,
+    AccountType,
+    ImportStatement,
+    Statement,
+    SyncBatch,
+    TransactionData,
+    TransactionType,
+    keyed,
+)
+from dashtam_core.identity import ExternalSubject
+from dashtam_core.kernel import Currency, Failure, Money, Result, Success
+from dashtam_postgres import open_store, upgrade
+from dashtam_postgres._transactions import _COLUMNS, _records
+
+ROUNDS = 3
+USD = Currency("USD")
+
+
+def rows(count: int) -> tuple[TransactionData, ...]:
+    """Rows as a checking account has them: half with a bank's id, one in ten a twin of the one before."""
+    return tuple(
+        TransactionData(
+            posted_date=date(2020, 1, 1) + timedelta(n % 1500),
+            amount=Money(Decimal(n % 99_999).scaleb(-2), USD),
+            type=TransactionType.POS,
+            description=f"CARD PURCHASE {n // 2 if n % 10 == 0 else n} SOMEWHERE",
+            provider_transaction_id=f"2020{n:012}" if n % 2 else None,
+        )
+        for n in range(count)
+    )
+
+
+@attrs.frozen
+class Parsed:
+    """A reader whose statement is there already: what is measured begins after parsing."""
+
+    batch: SyncBatch
+    name: str = "parsed"
+
+    def recognizes(self, data: bytes, /) -> bool:
+        return bool(data)
+
+    def read(self, data: bytes, /) -> Result[Statement, Failure[object]]:
+        return Success(Statement(format="parsed", encoding="utf-8", parser="benchmark", batch=self.batch))
+
+    @hookimpl
+    def dashtam_readers(self) -> list["Parsed"]:
+        return [self]
+
+
+@attrs.frozen
+class Cost:
+    """What one run took: wall seconds, and CPU seconds of this process and of the server's."""
+
+    wall: float
+    client: float
+    server: float
+
+
+class Meter:
+    """Measures a run together with the PostgreSQL processes below `postmaster`."""
+
+    def __init__(self, postmaster: psutil.Process) -> None:
+        self.postmaster = postmaster
+
+    def _server(self) -> float:
+        times = [process.cpu_times() for process in (self.postmaster, *self.postmaster.children())]
+        return sum(each.user + each.system for each in times)
+
+    async def run(self, work: Callable[[], Awaitable[object]]) -> Cost:
+        wall, client, server = time.perf_counter(), time.process_time(), self._server()
+        await work()
+        return Cost(time.perf_counter() - wall, time.process_time() - client, self._server() - server)
+
+
+async def main(count: int) -> None:
+    async with dashtam_embedded.postgres() as server:
+        await upgrade(server.admin_url, app_role="dashtam_app", app_password="benchmark")
+        app_url = server.admin_url.replace(server.admin_url.split("@")[0], "postgresql://dashtam_app:benchmark")
+        admin = await asyncpg.connect(server.admin_url)
+        backend = psutil.Process(await admin.fetchval("SELECT pg_backend_pid()"))
+        postmaster = backend.parent()
+        assert postmaster is not None
+        try:
+            async with open_store(app_url) as store:
+                await measure(count, admin, Meter(postmaster), store)
+        finally:
+            await admin.close()
+
+
+async def measure(count: int, admin: "asyncpg.Connection[asyncpg.Record]", meter: Meter, store: object) -> None:
+    account = AccountData(
+        provider_account_id="1", number="1", account_type=AccountType.CHECKING, currency=USD, bank_id="1"
+    )
+    data = rows(count)
+    batch = SyncBatch(accounts=(AccountBatch(account=account, transactions=data),))
+    settings = Settings(master_key="benchmark" * 4)
+    costs: dict[str, list[Cost]] = {"COPY, no index": [], "import, all new": [], "import, all known": []}
+    async with Dashtam.open(settings=settings, store=store, plugins=[Parsed(batch)]) as dashtam:  # type: ignore[arg-type]
+        for turn in range(ROUNDS):
+            me = dashtam.acting_as(ExternalSubject(f"person {turn}"))
+            some = ExternalSubject("copy").user_id
+            records = list(_records(some, None, {some: list(keyed(data))}))  # type: ignore[dict-item]
+            await admin.execute("CREATE TABLE plain (LIKE dashtam.transaction)")
+            copied = lambda records=records: admin.copy_records_to_table("plain", records=records, columns=_COLUMNS)  # noqa: E731
+            costs["COPY, no index"].append(await meter.run(copied))
+            await admin.execute("DROP TABLE plain")
+            for name, content in (("import, all new", b"first"), ("import, all known", b"again")):
+                costs[name].append(await meter.run(lambda content=content: me.execute(ImportStatement(content))))
+            await admin.execute("CHECKPOINT")
+    report(count, costs)
+
+
+def report(count: int, costs: dict[str, list[Cost]]) -> None:
+    limit = statistics.median(cost.wall for cost in costs["COPY, no index"])
+    print(f"{count:,} rows, median of {ROUNDS}; CPU in µs per row")
+    print(f"{'':20}{'rows/s':>10}{'ratio':>8}{'client':>9}{'server':>9}")
+    for name, several in costs.items():
+        wall = statistics.median(cost.wall for cost in several)
+        client = statistics.median(cost.client for cost in several) / count * 1e6
+        server = statistics.median(cost.server for cost in several) / count * 1e6
+        print(f"{name:20}{count / wall:>10,.0f}{limit / wall:>8.2f}{client:>9.1f}{server:>9.1f}")
+
+
+if __name__ == "__main__":
+    asyncio.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 100_000))

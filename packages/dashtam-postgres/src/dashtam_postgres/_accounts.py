@@ -1,0 +1,176 @@
+"""Accounts with their balances, and the transactions of `_transactions`."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any, Final, Protocol
+
+import asyncpg
+import attrs
+from sqlalchemy import Row, Select, select, tuple_
+from sqlalchemy.dialects.postgresql import distinct_on, insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dashtam_core.accounts import (
+    Account,
+    AccountId,
+    AccountOverview,
+    AccountStatus,
+    AccountType,
+    Balance,
+    BalanceKind,
+    BalanceOrigin,
+    DocumentId,
+    KeyedTransaction,
+    Transaction,
+    TransactionFilter,
+    TransactionId,
+)
+from dashtam_core.kernel import Money, UserId
+from dashtam_postgres import _transactions
+from dashtam_postgres._tables import account as account_table
+from dashtam_postgres._tables import balance as balance_table
+from dashtam_postgres._transactions import currency
+
+_BATCH: Final = 1000
+"""Rows in one statement: PostgreSQL takes 65,535 parameters at most."""
+
+
+class Unit(Protocol):
+    """What a repository needs of the unit of work it belongs to."""
+
+    user_id: UserId
+
+    @property
+    def connection(self) -> AsyncConnection: ...
+
+    @property
+    def raw(self) -> "asyncpg.Connection[Any]": ...
+
+
+@attrs.frozen
+class PostgresAccounts:
+    unit: Unit
+
+    async def add_accounts(self, accounts: Sequence[Account], /) -> Sequence[Account]:
+        if not accounts:
+            return ()
+        # In one order everywhere, so that two imports never wait for each other.
+        ordered = sorted(accounts, key=_known_by)
+        for some in _batches([self._account_row(account) for account in ordered]):
+            await self.unit.connection.execute(insert(account_table).on_conflict_do_nothing().values(some))
+        keys = tuple_(account_table.c.provider, account_table.c.account_key)
+        stored: dict[tuple[str, bytes], Account] = {}
+        for part in _batches([_known_by(account) for account in ordered]):
+            found = await self.unit.connection.execute(self._mine(select(account_table)).where(keys.in_(part)))
+            stored |= {_known_by(account): account for account in map(_account, found)}
+        return [stored[_known_by(account)] for account in accounts]
+
+    async def add_transactions(
+        self, document_id: DocumentId | None, rows: Mapping[AccountId, Sequence[KeyedTransaction]], /
+    ) -> Mapping[AccountId, int]:
+        return await _transactions.add(self.unit.raw, self.unit.user_id, document_id, rows)
+
+    async def add_balances(self, balances: Sequence[Balance], /) -> None:
+        rows = [self._balance_row(balance) for balance in sorted(balances, key=_balance_order)]
+        for some in _batches(rows):
+            await self.unit.connection.execute(insert(balance_table).on_conflict_do_nothing().values(some))
+
+    async def list_accounts(self, *, after: AccountId | None, limit: int) -> Sequence[AccountOverview]:
+        wanted = self._mine(select(account_table)).order_by(account_table.c.account_id).limit(limit)
+        if after is not None:
+            wanted = wanted.where(account_table.c.account_id > after)
+        return await self._overviews(wanted)
+
+    async def find_account(self, account_id: AccountId, /) -> AccountOverview | None:
+        found = await self._overviews(
+            self._mine(select(account_table)).where(account_table.c.account_id == account_id)
+        )
+        return found[0] if found else None
+
+    async def list_transactions(
+        self, wanted: TransactionFilter, /, *, after: tuple[date, TransactionId] | None, limit: int
+    ) -> Sequence[Transaction]:
+        return await _transactions.page(self.unit.raw, self.unit.user_id, wanted, after, limit)
+
+    async def _overviews(self, wanted: Select[Any]) -> list[AccountOverview]:
+        accounts = [_account(row) for row in await self.unit.connection.execute(wanted)]
+        balances = await self._latest_balances([account.account_id for account in accounts])
+        return [AccountOverview(account, tuple(balances.get(account.account_id, ()))) for account in accounts]
+
+    async def _latest_balances(self, accounts: Sequence[AccountId]) -> Mapping[AccountId, Sequence[Balance]]:
+        """The newest balance of each kind: by day, then by instant where one is known, then by arrival."""
+        c = balance_table.c
+        latest = (
+            select(balance_table)
+            .ext(distinct_on(c.account_id, c.kind))
+            .where(c.user_id == self.unit.user_id, c.account_id.in_(accounts))
+            .order_by(c.account_id, c.kind, c.as_of.desc(), c.reported_at.desc().nulls_last(), c.balance_id.desc())
+        )
+        by_account: dict[AccountId, list[Balance]] = {}
+        for row in await self.unit.connection.execute(latest):
+            by_account.setdefault(AccountId(row.account_id), []).append(_balance(row))
+        return by_account
+
+    def _mine[S: Select[Any]](self, query: S) -> S:
+        return query.where(account_table.c.user_id == self.unit.user_id)
+
+    def _account_row(self, account: Account) -> dict[str, Any]:
+        row = attrs.asdict(account, recurse=False)
+        return row | {
+            "user_id": self.unit.user_id,
+            "currency": account.currency.code,
+            "account_type": account.account_type.value,
+            "status": account.status.value,
+        }
+
+    def _balance_row(self, balance: Balance) -> dict[str, Any]:
+        row = attrs.asdict(balance, recurse=False)
+        return row | {
+            "user_id": self.unit.user_id,
+            "amount": balance.amount.amount,
+            "currency": balance.amount.currency.code,
+            "kind": balance.kind.value,
+            "origin": balance.origin.value,
+        }
+
+
+def _batches[T](rows: Sequence[T]) -> list[Sequence[T]]:
+    return [rows[start : start + _BATCH] for start in range(0, len(rows), _BATCH)]
+
+
+def _known_by(account: Account) -> tuple[str, bytes]:
+    return account.provider, account.account_key
+
+
+def _balance_order(balance: Balance) -> tuple[Any, ...]:
+    """One order everywhere, as for accounts; equals stay as they came, so that the last of them is the latest."""
+    return balance.account_id, balance.kind.value, balance.as_of
+
+
+def _account(row: Row[Any]) -> Account:
+    return Account(
+        account_id=AccountId(row.account_id),
+        provider=row.provider,
+        account_key=row.account_key,
+        provider_account_id=row.provider_account_id,
+        name=row.name,
+        official_name=row.official_name,
+        mask=row.mask,
+        account_type=AccountType(row.account_type),
+        currency=currency(row.currency),
+        bank_id=row.bank_id,
+        institution=row.institution,
+        status=AccountStatus(row.status),
+        created_at=row.created_at,
+    )
+
+
+def _balance(row: Row[Any]) -> Balance:
+    return Balance(
+        account_id=AccountId(row.account_id),
+        kind=BalanceKind(row.kind),
+        as_of=row.as_of,
+        reported_at=row.reported_at,
+        amount=Money(row.amount, currency(row.currency)),
+        origin=BalanceOrigin(row.origin),
+    )

@@ -1,0 +1,79 @@
+"""Connections: asyncpg reads the URL, so that everything libpq knows in one works here too."""
+
+from typing import Any, Final, cast
+from urllib.parse import urlsplit
+
+import asyncpg
+from sqlalchemy import event
+from sqlalchemy.exc import DBAPIError, DisconnectionError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from dashtam_core.kernel import UnavailableCode, UnavailableError
+
+CONNECT_SECONDS: Final = 5.0
+POOL_SECONDS: Final = 5.0
+
+# A transaction that its client forgot holds back every reader of the outbox and the vacuum.
+_SESSION: Final = {
+    "application_name": "dashtam",
+    "timezone": "UTC",
+    "idle_in_transaction_session_timeout": "60s",
+}
+
+
+def engine(url: str, *, pool_size: int = 10) -> AsyncEngine:
+    """An engine whose pool waits a bounded time and never hands out a connection the server has closed."""
+
+    async def connect() -> Any:
+        return await asyncpg.connect(url, timeout=CONNECT_SECONDS, server_settings=_SESSION)
+
+    made = create_async_engine(
+        "postgresql+asyncpg://",
+        async_creator=connect,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=POOL_SECONDS,
+        pool_reset_on_return="rollback",
+    )
+    event.listen(made.sync_engine, "checkout", _refuse_closed)
+    return made
+
+
+def _refuse_closed(connection: Any, _record: object, _proxy: object) -> None:
+    """Asyncpg notices when the server hangs up: ask it, instead of sending a query before each use."""
+    if cast("asyncpg.Connection[Any]", connection.driver_connection).is_closed():
+        raise DisconnectionError
+
+
+def unreachable(error: BaseException) -> bool:
+    """Whether an error says that the server is not there, rather than that a statement was wrong."""
+    if isinstance(error, DBAPIError):
+        return error.connection_invalidated or (error.orig is not None and unreachable(error.orig))
+    causes = (
+        OSError,  # TimeoutError is one
+        PoolTimeoutError,
+        asyncpg.PostgresConnectionError,
+        asyncpg.CannotConnectNowError,
+        asyncpg.AdminShutdownError,
+        asyncpg.CrashShutdownError,
+        asyncpg.TooManyConnectionsError,
+        asyncpg.InvalidAuthorizationSpecificationError,
+        asyncpg.InvalidCatalogNameError,
+    )
+    return isinstance(error, causes) or (error.__cause__ is not None and unreachable(error.__cause__))
+
+
+def unavailable(error: BaseException, place: str) -> UnavailableError:
+    """What to tell about a store that does not answer: where it should be and why not, never a password."""
+    reason = str(error.__cause__ or error).splitlines()[0][:200] or type(error).__name__
+    return UnavailableError(
+        UnavailableCode.STORE_UNREACHABLE,
+        f"{place} does not answer ({reason}): check that PostgreSQL runs and that DASHTAM_STORE_URL is right",
+    )
+
+
+def place(url: str) -> str:
+    """Where a URL points, for people: without its user and password."""
+    parts = urlsplit(url)
+    return f"PostgreSQL at {parts.hostname or 'the local socket'}:{parts.port or 5432}{parts.path}"

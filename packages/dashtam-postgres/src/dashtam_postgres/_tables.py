@@ -1,0 +1,157 @@
+"""The tables, as SQLAlchemy Core. A test holds them to what the migrations make.
+
+Every row carries its owner's `user_id`, and a child points at its parent by (id, user_id): row-level security does
+not look at foreign keys, so this is what keeps a row from being hung on another person's account.
+"""
+
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Date,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Numeric,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
+
+REVISION: Final = "0001"
+"""The migration this version of the package works with."""
+
+metadata = MetaData()
+
+_INSTANT = TIMESTAMP(timezone=True)
+
+account = Table(
+    "account",
+    metadata,
+    Column("account_id", Uuid, primary_key=True),
+    Column("user_id", Uuid, nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("account_key", LargeBinary, nullable=False),
+    Column("provider_account_id", Text),
+    Column("name", Text, nullable=False),
+    Column("official_name", Text),
+    Column("mask", Text),
+    Column("account_type", Text, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("bank_id", Text),
+    Column("institution", Text),
+    Column("status", Text, nullable=False),
+    Column("created_at", _INSTANT, nullable=False),
+    UniqueConstraint("account_id", "user_id", name="account_owner"),
+    UniqueConstraint("user_id", "provider", "account_key", name="account_known"),
+)
+
+balance = Table(
+    "balance",
+    metadata,
+    Column("balance_id", BigInteger, Identity(always=True), primary_key=True),
+    Column("account_id", Uuid, nullable=False),
+    Column("user_id", Uuid, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("as_of", Date, nullable=False),
+    Column("reported_at", _INSTANT),
+    Column("amount", Numeric, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("origin", Text, nullable=False),
+    Column("recorded_at", _INSTANT, nullable=False, server_default=text("now()")),
+    ForeignKeyConstraint(
+        ["account_id", "user_id"], ["account.account_id", "account.user_id"], name="balance_account"
+    ),
+    UniqueConstraint(
+        "account_id",
+        "kind",
+        "as_of",
+        "reported_at",
+        "amount",
+        "currency",
+        "origin",
+        name="balance_known",
+        postgresql_nulls_not_distinct=True,
+    ),
+)
+
+transaction = Table(
+    "transaction",
+    metadata,
+    Column("transaction_id", Uuid, primary_key=True),
+    Column("account_id", Uuid, nullable=False),
+    Column("user_id", Uuid, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("posted_date", Date, nullable=False),
+    Column("value_date", Date),
+    Column("transaction_date", Date),
+    Column("posted_at", _INSTANT),
+    Column("amount", Numeric, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("original_amount", Numeric),
+    Column("original_currency", Text),
+    Column("exchange_rate", Numeric),
+    Column("type", Text, nullable=False),
+    Column("description", Text),
+    Column("payee", Text),
+    Column("memo", Text),
+    Column("mcc", Text),
+    Column("check_number", Text),
+    Column("reference", Text),
+    Column("end_to_end_id", Text),
+    Column("provider_transaction_id", Text),
+    Column("document_id", Uuid),
+    Column("index", Integer, nullable=False),
+    Column("dedupe_key", LargeBinary, nullable=False),
+    Column("occurrence", Integer, nullable=False),
+    ForeignKeyConstraint(
+        ["account_id", "user_id"], ["account.account_id", "account.user_id"], name="transaction_account"
+    ),
+    UniqueConstraint("account_id", "dedupe_key", "occurrence", name="transaction_known"),
+    Index("transaction_by_person", "user_id", "posted_date", "transaction_id"),
+    Index("transaction_by_account", "account_id", "posted_date", "transaction_id"),
+)
+
+import_document = Table(
+    "import_document",
+    metadata,
+    Column("document_id", Uuid, primary_key=True),
+    Column("user_id", Uuid, nullable=False),
+    Column("sha256", LargeBinary, nullable=False),
+    Column("filename", Text),
+    Column("format", Text, nullable=False),
+    Column("encoding", Text, nullable=False),
+    Column("parser", Text, nullable=False),
+    Column("imported_at", _INSTANT, nullable=False),
+    Column("accounts", JSONB, nullable=False),
+    Column("warnings", JSONB, nullable=False),
+    UniqueConstraint("user_id", "sha256", name="import_document_known"),
+)
+
+api_token = Table(
+    "api_token",
+    metadata,
+    Column("token_id", Uuid, primary_key=True),
+    Column("user_id", Uuid, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("token_hash", LargeBinary, nullable=False),
+    Column("created_at", _INSTANT, nullable=False),
+    UniqueConstraint("token_hash", name="api_token_hash"),
+)
+
+GRANTS: Final = {
+    "account": "SELECT, INSERT",
+    "balance": "SELECT, INSERT",
+    "transaction": "SELECT, INSERT",
+    "import_document": "SELECT, INSERT",
+    "api_token": "SELECT, INSERT",
+    "alembic_version": "SELECT",
+}
+"""What the application role may do with each table: as little as the product needs."""

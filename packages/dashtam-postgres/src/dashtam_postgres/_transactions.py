@@ -1,0 +1,188 @@
+"""Transactions in bulk and in pages: the paths where asyncpg is used directly."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+from functools import lru_cache
+from typing import Any, Final
+
+import asyncpg
+from sqlalchemy.dialects import postgresql
+
+from dashtam_core.accounts import (
+    AccountId,
+    DocumentId,
+    KeyedTransaction,
+    Transaction,
+    TransactionFilter,
+    TransactionId,
+    TransactionStatus,
+    TransactionType,
+)
+from dashtam_core.kernel import Currency, Money, UserId
+from dashtam_postgres._tables import transaction
+
+COPY_FROM: Final = 500
+"""From this many rows on, COPY into a temporary table costs less than arrays in one statement."""
+
+type _Connection = asyncpg.Connection[Any]
+type _Row = tuple[Any, ...]
+
+_COLUMNS: Final = tuple(column.name for column in transaction.columns)
+_NAMES: Final = ", ".join(f'"{name}"' for name in _COLUMNS)
+
+# Without the ORDER BY two overlapping imports take the same keys in different order, and deadlock every time.
+_MERGE: Final = f"""
+WITH added AS (
+    INSERT INTO transaction ({_NAMES})
+    SELECT {_NAMES} FROM {{source}} ORDER BY account_id, dedupe_key, occurrence
+    ON CONFLICT (account_id, dedupe_key, occurrence) DO NOTHING
+    RETURNING account_id
+)
+SELECT account_id, count(*) FROM added GROUP BY account_id
+"""  # noqa: S608 - made of our own column names
+_FROM_COPY: Final = _MERGE.format(source="incoming")
+# Row-level security refuses COPY into a table it guards: rows come in beside it.
+_INCOMING: Final = "CREATE TEMPORARY TABLE incoming (LIKE transaction) ON COMMIT DROP"
+
+
+_DIALECT: Final = postgresql.dialect()  # type: ignore[no-untyped-call] # SQLAlchemy's own constructor
+_TYPES: Final = [column.type.compile(dialect=_DIALECT) for column in transaction.columns]
+_ARRAYS: Final = ", ".join(f"${number}::{type_}[]" for number, type_ in enumerate(_TYPES, 1))
+_FROM_ARRAYS: Final = _MERGE.format(source=f"unnest({_ARRAYS}) AS incoming ({_NAMES})")
+
+
+async def add(
+    connection: _Connection,
+    user_id: UserId,
+    document_id: DocumentId | None,
+    rows: Mapping[AccountId, Sequence[KeyedTransaction]],
+) -> Mapping[AccountId, int]:
+    """Adds the rows that are new, and says how many those were for each account."""
+    count = sum(len(some) for some in rows.values())
+    counted: list[asyncpg.Record] = []
+    if count >= COPY_FROM:
+        await connection.execute(_INCOMING)
+        await connection.copy_records_to_table(
+            "incoming", schema_name="pg_temp", records=_records(user_id, document_id, rows), columns=_COLUMNS
+        )
+        counted = await connection.fetch(_FROM_COPY)
+        await connection.execute("DROP TABLE incoming")
+    elif count:
+        columns = zip(*_records(user_id, document_id, rows), strict=True)
+        counted = await connection.fetch(_FROM_ARRAYS, *[list(column) for column in columns])
+    return dict.fromkeys(rows, 0) | {AccountId(account_id): added for account_id, added in counted}
+
+
+async def page(
+    connection: _Connection,
+    user_id: UserId,
+    wanted: TransactionFilter,
+    after: tuple[date, TransactionId] | None,
+    limit: int,
+) -> list[Transaction]:
+    """Transactions, the latest first, beginning beyond `after`."""
+    query, values = page_query(user_id, wanted, after, limit)
+    return [_transaction(record) for record in await connection.fetch(query, *values)]
+
+
+def page_query(
+    user_id: UserId, wanted: TransactionFilter, after: tuple[date, TransactionId] | None, limit: int
+) -> tuple[str, list[Any]]:
+    """The statement of a page, and its values. A row-value comparison lets the index go straight to the place."""
+    asked = {
+        "user_id = {}": (user_id,),
+        "account_id = {}": (wanted.account_id,),
+        "posted_date >= {}": (wanted.from_date,),
+        "posted_date <= {}": (wanted.to_date,),
+        "(posted_date, transaction_id) < ({}, {})": after or (None,),
+    }
+    conditions: list[str] = []
+    values: list[Any] = []
+    for condition, given in asked.items():
+        if given[0] is not None:
+            conditions.append(condition.format(*[f"${len(values) + nth}" for nth in range(1, len(given) + 1)]))
+            values.extend(given)
+    query = (
+        f"SELECT {_NAMES} FROM transaction WHERE {' AND '.join(conditions)} "  # noqa: S608 - values are parameters
+        f"ORDER BY posted_date DESC, transaction_id DESC LIMIT ${len(values) + 1}"
+    )
+    return query, [*values, limit]
+
+
+def _records(
+    user_id: UserId, document_id: DocumentId | None, rows: Mapping[AccountId, Sequence[KeyedTransaction]]
+) -> Iterator[_Row]:
+    """The rows in the order of the columns."""
+    for account_id, some in rows.items():
+        for row in some:
+            data, original = row.data, row.data.original_amount
+            yield (
+                row.transaction_id,
+                account_id,
+                user_id,
+                data.status.value,
+                data.posted_date,
+                data.value_date,
+                data.transaction_date,
+                data.posted_at,
+                data.amount.amount,
+                data.amount.currency.code,
+                None if original is None else original.amount,
+                None if original is None else original.currency.code,
+                data.exchange_rate,
+                data.type.value,
+                storable(data.description),
+                storable(data.payee),
+                storable(data.memo),
+                data.mcc,
+                storable(data.check_number),
+                storable(data.reference),
+                storable(data.end_to_end_id),
+                storable(data.provider_transaction_id),
+                document_id,
+                row.index,
+                row.dedupe_key,
+                row.occurrence,
+            )
+
+
+def storable(text: str | None) -> str | None:
+    """What PostgreSQL can keep: it has no NUL character, and UTF-8 no lone surrogates."""
+    if text is None or (text.isascii() and "\0" not in text):
+        return text
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
+
+
+def _transaction(record: asyncpg.Record) -> Transaction:
+    original = record["original_amount"]
+    return Transaction(
+        transaction_id=record["transaction_id"],
+        account_id=record["account_id"],
+        status=TransactionStatus(record["status"]),
+        posted_date=record["posted_date"],
+        value_date=record["value_date"],
+        transaction_date=record["transaction_date"],
+        posted_at=record["posted_at"],
+        amount=Money(record["amount"], currency(record["currency"])),
+        original_amount=None if original is None else Money(original, currency(record["original_currency"])),
+        exchange_rate=record["exchange_rate"],
+        type=TransactionType(record["type"]),
+        description=record["description"],
+        payee=record["payee"],
+        memo=record["memo"],
+        mcc=record["mcc"],
+        check_number=record["check_number"],
+        reference=record["reference"],
+        end_to_end_id=record["end_to_end_id"],
+        provider_transaction_id=record["provider_transaction_id"],
+        document_id=record["document_id"],
+        index=record["index"],
+        dedupe_key=record["dedupe_key"],
+        occurrence=record["occurrence"],
+    )
+
+
+@lru_cache(maxsize=1024)
+def currency(code: str) -> Currency:
+    """The currency of a stored code."""
+    return Currency(code)

@@ -1,0 +1,40 @@
+"""Source lines of each package beside its budget: lines that are neither blank nor a comment alone."""
+
+import sys
+from pathlib import Path
+
+BUDGETS = {
+    "dashtam-core": 9_000,
+    "dashtam-postgres": 2_500,
+    "dashtam-redis": 1_500,
+    "dashtam-fastapi": 3_000,
+    "dashtam-files": 4_000,
+    "dashtam-embedded": 500,
+}
+TOTAL = 25_000
+TESTS_PER_SOURCE = 1.5
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def lines(folder: Path) -> int:
+    """How many lines of the Python files below `folder` count."""
+    return sum(
+        bool(line.strip()) and not line.lstrip().startswith("#")
+        for file in folder.rglob("*.py")
+        for line in file.read_text().splitlines()
+    )
+
+
+def main() -> int:
+    """Prints the table; fails when anything is over its budget."""
+    sizes = {folder.name: lines(folder / "src") for folder in sorted((ROOT / "packages").iterdir())}
+    source, tests = sum(sizes.values()), lines(ROOT / "tests")
+    rows = [(name, size, BUDGETS[name]) for name, size in sizes.items()]
+    rows += [("all packages", source, TOTAL), ("tests", tests, int(source * TESTS_PER_SOURCE))]
+    for name, size, budget in rows:
+        print(f"{name:18}{size:>8,} of {budget:>7,}  {size / budget:>5.0%}")
+    return any(size > budget for _, size, budget in rows)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

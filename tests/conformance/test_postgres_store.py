@@ -1,0 +1,7 @@
+"""The PostgreSQL store on a real server, held to the suite that every store is held to."""
+
+from conformance.store_suite import StoreConformance
+
+
+class TestPostgresStore(StoreConformance):
+    """Its `store` is the fixture of the whole test run: a fresh migrated database for each test."""

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy.ext.asyncio import create_async_engine
 
 import dashtam_postgres
-from conformance.store_suite import account, add, filler, have, row, rows_of, texts_of
+from conformance.store_rows import account, add, filler, have, row, rows_of, texts_of
 from conftest import APP_ROLE, Database
 from dashtam_core.accounts import AccountId, TransactionFilter
 from dashtam_core.identity import ExternalSubject

@@ -54,6 +54,7 @@ def unreachable(error: BaseException) -> bool:
         OSError,  # TimeoutError is one
         PoolTimeoutError,
         asyncpg.PostgresConnectionError,
+        asyncpg.InternalClientError,  # the server's farewell crossed a statement on the wire
         asyncpg.CannotConnectNowError,
         asyncpg.AdminShutdownError,
         asyncpg.CrashShutdownError,

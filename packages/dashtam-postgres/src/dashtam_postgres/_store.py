@@ -111,16 +111,17 @@ class PostgresUnit:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
     ) -> None:
+        raw = self._raw
         try:
             if error is None and not self._discarded:
                 await self.connection.commit()
         except (DBAPIError, OSError, asyncpg.PostgresError) as failed:
-            if not _connect.unreachable(failed):
+            if not _lost(failed, raw):
                 raise
             raise _connect.unavailable(failed, self._store.place) from failed
         finally:
             await self._close()
-        if error is not None and _connect.unreachable(error):
+        if error is not None and _lost(error, raw):
             raise _connect.unavailable(error, self._store.place) from error
 
     def discard(self) -> None:
@@ -158,6 +159,11 @@ class PostgresUnit:
             await asyncio.shield(
                 asyncio.ensure_future(_release(opened, closed=raw is not None and raw.is_closed()))
             )
+
+
+def _lost(error: BaseException, raw: "asyncpg.Connection[Any] | None") -> bool:
+    """Whether the server went away; asyncpg then raises whatever the statement at hand happens to meet."""
+    return _connect.unreachable(error) or (isinstance(error, Exception) and raw is not None and raw.is_closed())
 
 
 async def _release(connection: AsyncConnection, *, closed: bool) -> None:

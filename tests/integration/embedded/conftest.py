@@ -1,0 +1,37 @@
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from integration.embedded.processes import Other, others
+
+
+@pytest.fixture(scope="session")
+def passable() -> Iterator[Path]:
+    """A folder that every user of this machine may pass through, unlike pytest's own."""
+    path = Path(tempfile.mkdtemp(prefix="embedded-test-"))
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture
+def folder(passable: Path) -> Path:
+    """An empty folder, removed with all others at the end: some file systems are slow after many removals."""
+    path = Path(tempfile.mkdtemp(dir=passable))
+    path.chmod(0o755)
+    return path
+
+
+@pytest.fixture(scope="session")
+def reused(passable: Path) -> Path:
+    """One data folder for all tests that leave it whole and stopped: making one takes most of a test's time."""
+    return passable / "reused"
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., Other]]:
+    with others() as starter:
+        yield starter

@@ -1,0 +1,150 @@
+"""Other processes that use embedded servers, and what of their servers is still there."""
+
+import asyncio
+import json
+import os
+import pwd
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import psutil
+import pytest
+
+_USE = """
+import asyncio, json, os, pathlib, subprocess, sys
+import dashtam_embedded
+
+async def main():
+    async with dashtam_embedded.postgres(pathlib.Path(sys.argv[1]) if sys.argv[1] else None) as server:
+        answer = {"url": server.admin_url, "data_dir": str(server.data_dir), "port": server.port}
+        print(json.dumps(answer | {"uid": os.getuid()}), flush=True)
+        await asyncio.to_thread(sys.stdin.readline)
+
+asyncio.run(main())
+"""
+
+
+class Other:
+    """A process of its own that opens a server and keeps it until told to leave."""
+
+    def __init__(
+        self, data_dir: Path | None = None, *, prefix: list[str] | None = None, **environment: str
+    ) -> None:
+        self.process = subprocess.Popen(
+            [*(prefix or []), sys.executable, "-c", _USE, str(data_dir or "")],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+            env=os.environ | environment,
+        )
+        self.pid = self.process.pid
+
+    async def server(self) -> dict[str, Any]:
+        assert self.process.stdout is not None
+        line = await asyncio.to_thread(self.process.stdout.readline)
+        assert line, self.errors()
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def errors(self) -> str:
+        _, errors = self.process.communicate(timeout=90)
+        return str(errors.decode())
+
+    async def leave(self) -> None:
+        _, errors = await asyncio.to_thread(self.process.communicate, b"\n", 90)
+        assert self.process.returncode == 0, errors.decode()
+
+    def kill(self, number: int = signal.SIGKILL) -> None:
+        self.process.send_signal(number)
+        self.process.communicate(timeout=90)
+
+
+@contextmanager
+def others() -> Generator[Callable[..., Other]]:
+    started: list[Other] = []
+
+    def start(*arguments: Any, **options: Any) -> Other:
+        started.append(Other(*arguments, **options))
+        return started[-1]
+
+    yield start
+    for other in started:
+        if other.process.poll() is None:
+            other.kill()
+
+
+def guards(data_dir: Path) -> list[int]:
+    return _running(f"{data_dir}/postgres/users.lock")
+
+
+def postmasters(data_dir: Path) -> list[int]:
+    return [pid for pid in _running(f"{data_dir}/postgres/cluster/data") if pid not in guards(data_dir)]
+
+
+def _running(argument: str) -> list[int]:
+    return [
+        process.pid
+        for process in psutil.process_iter(["cmdline", "status"])
+        if argument in (process.info["cmdline"] or []) and process.info["status"] != psutil.STATUS_ZOMBIE
+    ]
+
+
+def nothing_runs(data_dir: Path) -> bool:
+    return not guards(data_dir) and not postmasters(data_dir)
+
+
+async def eventually(condition: Callable[[], object]) -> None:
+    """Waits until `condition` holds: long, since only its never holding is a failure."""
+    async with asyncio.timeout(45):
+        while not condition():  # noqa: ASYNC110 - other processes set no event
+            await asyncio.sleep(0.02)
+
+
+async def query(url: str, *statements: str) -> Any:
+    """Runs the statements and gives the last one's first value."""
+    connection = await asyncpg.connect(url)
+    try:
+        values = [await connection.fetchval(statement) for statement in statements]
+    finally:
+        await connection.close()
+    return values[-1]
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@contextmanager
+def sleeper(*, user: str | None = None, close_fds: bool = True) -> Generator[subprocess.Popen[bytes]]:
+    """A program that has nothing to do with any server."""
+    process = subprocess.Popen(["sleep", "60"], user=user, close_fds=close_fds, cwd="/")
+    yield process
+    process.kill()
+    process.wait()
+
+
+def ordinary_user() -> list[str]:
+    """What makes a command run as an ordinary user; the capability only lets it reach the interpreter."""
+    if os.geteuid() != 0:
+        return []
+    nobody = pwd.getpwnam("nobody")
+    setpriv = shutil.which("setpriv")
+    if setpriv is None:
+        pytest.skip("setpriv, which makes a program an ordinary user's, is not installed")
+    return [
+        setpriv,
+        f"--reuid={nobody.pw_uid}",
+        f"--regid={nobody.pw_gid}",
+        "--clear-groups",
+        "--inh-caps=+dac_read_search",
+        "--ambient-caps=+dac_read_search",
+    ]

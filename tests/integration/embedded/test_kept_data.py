@@ -1,0 +1,108 @@
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+import dashtam_embedded
+from dashtam_embedded import _postgres
+from integration.embedded.processes import eventually, mode, nothing_runs, postmasters, query
+
+
+async def test_data_and_password_outlive_the_server(reused: Path) -> None:
+    """What was committed is there at the next start, under the same password."""
+    async with dashtam_embedded.postgres(reused) as first:
+        await query(first.admin_url, "CREATE TABLE kept AS SELECT 42 AS answer")
+    assert nothing_runs(reused)
+    async with dashtam_embedded.postgres(reused) as second:
+        assert await query(second.admin_url, "SELECT answer FROM kept") == 42
+    assert first.admin_url.split("@")[0] == second.admin_url.split("@")[0]
+
+
+def test_entered_and_left_in_different_loops(reused: Path) -> None:
+    """A server opened in one event loop outlives it and is closed in another."""
+    use = dashtam_embedded.postgres(reused)
+    server = asyncio.run(use.__aenter__())
+    assert asyncio.run(query(server.admin_url, "SELECT 1")) == 1
+    asyncio.run(use.__aexit__(None, None, None))
+    assert nothing_runs(reused)
+
+
+async def test_one_process_may_open_it_twice(reused: Path) -> None:
+    """The second opening shares the server and keeps it when the first is left."""
+    first, second = dashtam_embedded.postgres(reused), dashtam_embedded.postgres(reused)
+    servers = [await first.__aenter__(), await second.__aenter__()]
+    await first.__aexit__(None, None, None)
+    assert await query(servers[1].admin_url, "SELECT 1") == 1
+    await second.__aexit__(None, None, None)
+    assert servers[0].port == servers[1].port
+    assert nothing_runs(reused)
+
+
+async def test_what_a_server_is(reused: Path) -> None:
+    """It is durable, in UTF-8 and UTC, on loopback alone, and asks for a password that nobody gets to see."""
+    async with dashtam_embedded.postgres(reused) as server:
+        for setting, value in {
+            "fsync": "on",
+            "data_checksums": "on",
+            "TimeZone": "UTC",
+            "max_connections": "100",
+            "listen_addresses": "127.0.0.1",
+            "server_encoding": "UTF8",
+        }.items():
+            assert await query(server.admin_url, f"SHOW {setting}") == value
+        assert await query(server.admin_url, "SELECT upper('é') || current_database()") == "Édashtam"
+        password = reused / "postgres/cluster/password"
+        assert mode(password) == 0o600
+        secret = password.read_text()
+        assert secret not in repr(server)
+        wrong = server.admin_url.replace(secret, "wrong")
+        with pytest.raises(Exception, match="password authentication failed"):
+            await query(wrong, "SELECT 1")
+        assert server.data_dir == reused
+        assert secret not in server.log_file.read_text()
+
+
+async def test_any_path_will_do(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Relative, with spaces and non-ASCII letters, longer than the 107 bytes of a socket's path: all are fine."""
+    monkeypatch.chdir(folder)
+    path = Path("with two  spaces", "données ünïcode 口座 %s $HOME 'quoted'", *["long" * 25] * 4)
+    async with dashtam_embedded.postgres(path) as server:
+        assert await query(server.admin_url, "SELECT 1") == 1
+        assert server.data_dir == folder / path
+
+
+async def test_port_taken_meanwhile(reused: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A port that somebody took between choosing and binding is given up for another."""
+    free_port, taken = _postgres._free_port, asyncio.Event()
+    squatter = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
+
+    def ports() -> int:
+        if taken.is_set():
+            return free_port()
+        taken.set()
+        return int(squatter.sockets[0].getsockname()[1])
+
+    monkeypatch.setattr(_postgres, "_free_port", ports)
+    async with squatter, dashtam_embedded.postgres(reused) as server:
+        assert await query(server.admin_url, "SELECT 1") == 1
+
+
+async def test_cancelled_while_starting(folder: Path) -> None:
+    """A start that is given up at any moment leaves no process, and the next one works."""
+    for pause in (0.05, 0.2, 0.4):
+        opening = asyncio.create_task(dashtam_embedded.postgres(folder).__aenter__())
+        await asyncio.sleep(pause)
+        if opening.cancel():
+            with pytest.raises(asyncio.CancelledError):
+                await opening
+        await eventually(lambda: nothing_runs(folder))
+    async with dashtam_embedded.postgres(folder) as server:
+        assert await query(server.admin_url, "SELECT 1") == 1
+
+
+async def test_the_server_is_out_of_the_terminals_reach(reused: Path) -> None:
+    """Ctrl-C goes to a terminal's session, which the server is not part of."""
+    async with dashtam_embedded.postgres(reused):
+        (postmaster,) = postmasters(reused)
+        assert os.getsid(postmaster) != os.getsid(0)

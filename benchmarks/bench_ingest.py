@@ -1,27 +1,35 @@
 """Ingestion beside its limit: parsed rows into the migrated store, against COPY into a table with no index.
 
 Run: `.venv/bin/python benchmarks/bench_ingest.py [rows]`, 100,000 by default. Prints rows per second, the ratio to
-the bare COPY of the same run, and CPU per row of this process and of the server.
+the bare COPY of the same run, and CPU per row of this process and of the server. "store" is the port alone, given
+rows with their keys; "import" is the whole command: keys, pipeline, one transaction.
 """
 
 import asyncio
 import statistics
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 
 import asyncpg
 import attrs
-import dashtam_embedded
 import psutil
+
+import dashtam_embedded
 from dashtam_core import Dashtam, Settings, hookimpl
 from dashtam_core.accounts import (
+    Account,
     AccountBatch,
     AccountData,
+    AccountId,
     AccountType,
+    ImportFailed,
     ImportStatement,
+    KeyedTransaction,
     Statement,
     SyncBatch,
     TransactionData,
@@ -29,9 +37,9 @@ from dashtam_core.accounts import (
     keyed,
 )
 from dashtam_core.identity import ExternalSubject
-from dashtam_core.kernel import Currency, Failure, Money, Result, Success
-from dashtam_postgres import open_store, upgrade
-from dashtam_postgres._transactions import _COLUMNS, _records
+from dashtam_core.kernel import Currency, Money, Result, Subject, Success, new_id
+from dashtam_postgres import PostgresStore, open_store, upgrade
+from dashtam_postgres._transactions import _COLUMNS, _record
 
 ROUNDS = 3
 USD = Currency("USD")
@@ -61,7 +69,7 @@ class Parsed:
     def recognizes(self, data: bytes, /) -> bool:
         return bool(data)
 
-    def read(self, data: bytes, /) -> Result[Statement, Failure[object]]:
+    def read(self, _data: bytes, /) -> Result[Statement, ImportFailed]:
         return Success(Statement(format="parsed", encoding="utf-8", parser="benchmark", batch=self.batch))
 
     @hookimpl
@@ -104,32 +112,63 @@ async def main(count: int) -> None:
         assert postmaster is not None
         try:
             async with open_store(app_url) as store:
-                await measure(count, admin, Meter(postmaster), store)
+                report(count, await measure(count, admin, Meter(postmaster), store))
         finally:
             await admin.close()
 
 
-async def measure(count: int, admin: "asyncpg.Connection[asyncpg.Record]", meter: Meter, store: object) -> None:
+async def measure(
+    count: int, admin: "asyncpg.Connection[asyncpg.Record]", meter: Meter, store: PostgresStore
+) -> dict[str, list[Cost]]:
+    """Each way in, several times over, every turn as another person."""
     account = AccountData(
         provider_account_id="1", number="1", account_type=AccountType.CHECKING, currency=USD, bank_id="1"
     )
     data = rows(count)
     batch = SyncBatch(accounts=(AccountBatch(account=account, transactions=data),))
+    costs: dict[str, list[Cost]] = defaultdict(list)
     settings = Settings(master_key="benchmark" * 4)
-    costs: dict[str, list[Cost]] = {"COPY, no index": [], "import, all new": [], "import, all known": []}
-    async with Dashtam.open(settings=settings, store=store, plugins=[Parsed(batch)]) as dashtam:  # type: ignore[arg-type]
+    async with Dashtam.open(settings=settings, store=store, plugins=[Parsed(batch)]) as dashtam:
         for turn in range(ROUNDS):
-            me = dashtam.acting_as(ExternalSubject(f"person {turn}"))
-            some = ExternalSubject("copy").user_id
-            records = list(_records(some, None, {some: list(keyed(data))}))  # type: ignore[dict-item]
-            await admin.execute("CREATE TABLE plain (LIKE dashtam.transaction)")
-            copied = lambda records=records: admin.copy_records_to_table("plain", records=records, columns=_COLUMNS)  # noqa: E731
-            costs["COPY, no index"].append(await meter.run(copied))
-            await admin.execute("DROP TABLE plain")
-            for name, content in (("import, all new", b"first"), ("import, all known", b"again")):
-                costs[name].append(await meter.run(lambda content=content: me.execute(ImportStatement(content))))
+            me, other = ExternalSubject(f"person {turn}"), ExternalSubject(f"other {turn}")
+            keyed_rows = list(keyed(data))
+            costs["COPY, no index"].append(await meter.run(partial(copy, admin, keyed_rows)))
+            account_id = await new_account(store, other)
+            for name in ("store, keyed rows, all new", "store, keyed rows, all known"):
+                costs[name].append(await meter.run(partial(add, store, other, account_id, keyed_rows)))
+            for name in ("import, all new", "import, all known"):
+                command = ImportStatement(name.encode())
+                costs[name].append(await meter.run(partial(dashtam.acting_as(me).execute, command)))
             await admin.execute("CHECKPOINT")
-    report(count, costs)
+    return costs
+
+
+async def copy(admin: "asyncpg.Connection[asyncpg.Record]", keyed_rows: list[KeyedTransaction]) -> None:
+    """The limit: rows made beforehand, into a table without an index."""
+    nobody = ExternalSubject("copy").user_id
+    records = [_record(nobody, None, AccountId(nobody), row) for row in keyed_rows]
+    await admin.execute("DROP TABLE IF EXISTS plain; CREATE TABLE plain (LIKE dashtam.transaction)")
+    await admin.copy_records_to_table("plain", records=records, columns=_COLUMNS)
+
+
+async def new_account(store: PostgresStore, subject: Subject) -> AccountId:
+    account = Account(
+        account_id=AccountId(new_id()),
+        provider="benchmark",
+        account_key=b"benchmark",
+        name="benchmark",
+        account_type=AccountType.CHECKING,
+        currency=USD,
+        created_at=datetime.now(UTC),
+    )
+    async with store.unit_of_work(subject) as unit:
+        (stored,) = await unit.accounts.add_accounts([account])
+    return stored.account_id
+
+
+async def add(store: PostgresStore, subject: Subject, account_id: AccountId, some: list[KeyedTransaction]) -> None:
+    async with store.unit_of_work(subject) as unit:
+        await unit.accounts.add_transactions(None, {account_id: some})
 
 
 def report(count: int, costs: dict[str, list[Cost]]) -> None:
@@ -140,7 +179,7 @@ def report(count: int, costs: dict[str, list[Cost]]) -> None:
         wall = statistics.median(cost.wall for cost in several)
         client = statistics.median(cost.client for cost in several) / count * 1e6
         server = statistics.median(cost.server for cost in several) / count * 1e6
-        print(f"{name:20}{count / wall:>10,.0f}{limit / wall:>8.2f}{client:>9.1f}{server:>9.1f}")
+        print(f"{name:30}{count / wall:>10,.0f}{limit / wall:>8.2f}{client:>9.1f}{server:>9.1f}")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """Transactions in bulk and in pages: the paths where asyncpg is used directly."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any, Final
 
 import asyncpg
@@ -45,6 +46,18 @@ _FROM_COPY: Final = _MERGE.format(source="incoming")
 _INCOMING: Final = "CREATE TEMPORARY TABLE incoming (LIKE transaction) ON COMMIT DROP"
 
 
+_MERGE_ORDER: Final = attrgetter("dedupe_key", "occurrence")
+_ANY_KNOWN: Final = "SELECT EXISTS (SELECT FROM transaction WHERE account_id = ANY ($1::uuid[]))"
+# NOT EXISTS, and not a join: each key is looked up in the index, and known rows never cross the wire.
+_UNKNOWN: Final = """
+SELECT place FROM unnest($1::uuid[], $2::bytea[], $3::integer[])
+    WITH ORDINALITY AS incoming (account_id, dedupe_key, occurrence, place)
+WHERE NOT EXISTS (
+    SELECT FROM transaction AS known WHERE known.account_id = incoming.account_id
+    AND known.dedupe_key = incoming.dedupe_key AND known.occurrence = incoming.occurrence
+)
+ORDER BY place
+"""
 _DIALECT: Final = postgresql.dialect()  # type: ignore[no-untyped-call] # SQLAlchemy's own constructor
 _TYPES: Final = [column.type.compile(dialect=_DIALECT) for column in transaction.columns]
 _ARRAYS: Final = ", ".join(f"${number}::{type_}[]" for number, type_ in enumerate(_TYPES, 1))
@@ -58,19 +71,38 @@ async def add(
     rows: Mapping[AccountId, Sequence[KeyedTransaction]],
 ) -> Mapping[AccountId, int]:
     """Adds the rows that are new, and says how many those were for each account."""
-    count = sum(len(some) for some in rows.values())
-    counted: list[asyncpg.Record] = []
-    if count >= COPY_FROM:
-        await connection.execute(_INCOMING)
-        await connection.copy_records_to_table(
-            "incoming", schema_name="pg_temp", records=_records(user_id, document_id, rows), columns=_COLUMNS
-        )
-        counted = await connection.fetch(_FROM_COPY)
-        await connection.execute("DROP TABLE incoming")
-    elif count:
-        columns = zip(*_records(user_id, document_id, rows), strict=True)
-        counted = await connection.fetch(_FROM_ARRAYS, *[list(column) for column in columns])
-    return dict.fromkeys(rows, 0) | {AccountId(account_id): added for account_id, added in counted}
+    new = [(account_id, row) for account_id in sorted(rows) for row in sorted(rows[account_id], key=_MERGE_ORDER)]
+    if len(new) >= COPY_FROM and await connection.fetchval(_ANY_KNOWN, list(rows)):
+        new = await _unknown(connection, new)
+    if not new:
+        return dict.fromkeys(rows, 0)
+    records = [_record(user_id, document_id, account_id, row) for account_id, row in new]
+    added = await (_copy if len(records) >= COPY_FROM else _insert)(connection, records)
+    return dict.fromkeys(rows, 0) | {AccountId(account_id): count for account_id, count in added}
+
+
+async def _unknown(
+    connection: _Connection, rows: Sequence[tuple[AccountId, KeyedTransaction]]
+) -> list[tuple[AccountId, KeyedTransaction]]:
+    """The rows whose key is not there yet: most statements repeat what an earlier one brought.
+
+    This only saves work. What is new is settled by the unique key when the rows are merged.
+    """
+    accounts = [account_id for account_id, _ in rows]
+    keys, occurrences = [row.dedupe_key for _, row in rows], [row.occurrence for _, row in rows]
+    return [rows[place - 1] for (place,) in await connection.fetch(_UNKNOWN, accounts, keys, occurrences)]
+
+
+async def _copy(connection: _Connection, records: Sequence[_Row]) -> list[asyncpg.Record]:
+    await connection.execute(_INCOMING)
+    await connection.copy_records_to_table("incoming", schema_name="pg_temp", records=records, columns=_COLUMNS)
+    added = await connection.fetch(_FROM_COPY)
+    await connection.execute("DROP TABLE incoming")
+    return added
+
+
+async def _insert(connection: _Connection, records: Sequence[_Row]) -> list[asyncpg.Record]:
+    return await connection.fetch(_FROM_ARRAYS, *zip(*records, strict=True))
 
 
 async def page(
@@ -109,41 +141,37 @@ def page_query(
     return query, [*values, limit]
 
 
-def _records(
-    user_id: UserId, document_id: DocumentId | None, rows: Mapping[AccountId, Sequence[KeyedTransaction]]
-) -> Iterator[_Row]:
-    """The rows in the order of the columns."""
-    for account_id, some in rows.items():
-        for row in some:
-            data, original = row.data, row.data.original_amount
-            yield (
-                row.transaction_id,
-                account_id,
-                user_id,
-                data.status.value,
-                data.posted_date,
-                data.value_date,
-                data.transaction_date,
-                data.posted_at,
-                data.amount.amount,
-                data.amount.currency.code,
-                None if original is None else original.amount,
-                None if original is None else original.currency.code,
-                data.exchange_rate,
-                data.type.value,
-                storable(data.description),
-                storable(data.payee),
-                storable(data.memo),
-                data.mcc,
-                storable(data.check_number),
-                storable(data.reference),
-                storable(data.end_to_end_id),
-                storable(data.provider_transaction_id),
-                document_id,
-                row.index,
-                row.dedupe_key,
-                row.occurrence,
-            )
+def _record(user_id: UserId, document_id: DocumentId | None, account_id: AccountId, row: KeyedTransaction) -> _Row:
+    """The row in the order of the columns."""
+    data, original = row.data, row.data.original_amount
+    return (
+        row.transaction_id,
+        account_id,
+        user_id,
+        data.status.value,
+        data.posted_date,
+        data.value_date,
+        data.transaction_date,
+        data.posted_at,
+        data.amount.amount,
+        data.amount.currency.code,
+        None if original is None else original.amount,
+        None if original is None else original.currency.code,
+        data.exchange_rate,
+        data.type.value,
+        storable(data.description),
+        storable(data.payee),
+        storable(data.memo),
+        data.mcc,
+        storable(data.check_number),
+        storable(data.reference),
+        storable(data.end_to_end_id),
+        storable(data.provider_transaction_id),
+        document_id,
+        row.index,
+        row.dedupe_key,
+        row.occurrence,
+    )
 
 
 def storable(text: str | None) -> str | None:

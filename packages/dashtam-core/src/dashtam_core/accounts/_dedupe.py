@@ -7,17 +7,17 @@ bytes alone, and an occurrence: it is the n-th row with this key in its document
 
 import hashlib
 import unicodedata
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import attrs
 
 from dashtam_core.accounts._batch import TransactionData
 from dashtam_core.accounts._types import TransactionId
-from dashtam_core.kernel import Money, new_id
+from dashtam_core.kernel import Money, new_ids
 
 KEY_BYTES: Final = 16
+_PARTING: Final = "\0"
 _NO_IDS: Final = {"", "NONREF", "NOTPROVIDED", "NONE", "N/A", "NULL"}
 
 
@@ -32,16 +32,16 @@ class KeyedTransaction:
     data: TransactionData
 
 
-def keyed(rows: Iterable[TransactionData], /, *, stable_ids: bool = False) -> Iterator[KeyedTransaction]:
+def keyed(rows: Sequence[TransactionData], /, *, stable_ids: bool = False) -> Iterator[KeyedTransaction]:
     """One document's rows of one account, each with its key, its occurrence and a new id, in order.
 
     `stable_ids`: the provider (never a file) promises that one id means one transaction for ever.
     """
-    seen: Counter[bytes] = Counter()
-    for index, row in enumerate(rows):
+    seen: dict[bytes, int] = {}
+    for index, (row, id_) in enumerate(zip(rows, new_ids(len(rows)), strict=True)):
         key = dedupe_key(row, stable_ids=stable_ids)
-        seen[key] += 1
-        yield KeyedTransaction(TransactionId(new_id()), key, seen[key], index, row)
+        seen[key] = occurrence = seen.get(key, 0) + 1
+        yield KeyedTransaction(TransactionId(id_), key, occurrence, index, row)
 
 
 def dedupe_key(row: TransactionData, /, *, stable_ids: bool = False) -> bytes:
@@ -81,6 +81,6 @@ def _text(description: str | None) -> str:
 
 
 def _digest(*parts: str) -> bytes:
-    """A hash that no two lists of parts share: each part goes in with its length."""
-    joined = "".join([f"{len(part)}:{part}" for part in parts])
+    """A hash that no two lists of parts share: NUL parts them, and is in none of them."""
+    joined = _PARTING.join([part.replace(_PARTING, "") if _PARTING in part else part for part in parts])
     return hashlib.sha256(joined.encode("utf-8", "surrogatepass")).digest()[:KEY_BYTES]

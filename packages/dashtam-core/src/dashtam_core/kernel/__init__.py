@@ -14,7 +14,7 @@ from dashtam_core.kernel._errors import (
     UnavailableError,
     ValueRefused,
 )
-from dashtam_core.kernel._ids import new_id
+from dashtam_core.kernel._ids import new_id, new_ids
 from dashtam_core.kernel._money import MAX_DIGITS, CurrencyMismatchError, Money, amount_text
 from dashtam_core.kernel._paging import Cursors, Page
 from dashtam_core.kernel._result import Result, and_then, map_failure, map_success
@@ -51,4 +51,5 @@ __all__ = [
     "map_failure",
     "map_success",
     "new_id",
+    "new_ids",
 ]

@@ -91,8 +91,12 @@ class MemoryUnit:
         self._discarded = True
 
     @property
+    def user_id(self) -> UserId:
+        return self._subject.user_id
+
+    @property
     def person(self) -> _Person:
-        return self._store.people.setdefault(self._subject.user_id, _Person())
+        return self._store.people.setdefault(self.user_id, _Person())
 
     @property
     def people_tokens(self) -> dict[bytes, ApiToken]:
@@ -133,6 +137,9 @@ class MemoryAccounts:
 
     async def add_balances(self, balances: Sequence[Balance], /) -> None:
         for balance in balances:
+            assert balance.account_id in self.unit.person.accounts, (
+                "a balance belongs to an account of the same person"
+            )
             self.unit.put(self.unit.person.balances, balance, None)
 
     async def list_accounts(self, *, after: AccountId | None, limit: int) -> Sequence[AccountOverview]:
@@ -158,8 +165,8 @@ class MemoryAccounts:
     def _known_or_added(self, account: Account) -> Account:
         person = self.unit.person
         if self.unit.put(person.account_keys, (account.provider, account.account_key), account.account_id):
-            self.unit.put(person.accounts, account.account_id, account)
-        return person.accounts[person.account_keys[account.provider, account.account_key]]
+            self.unit.put(person.accounts, account.account_id, attrs.evolve(account))
+        return attrs.evolve(person.accounts[person.account_keys[account.provider, account.account_key]])
 
     def _add(self, account_id: AccountId, document_id: DocumentId | None, row: KeyedTransaction) -> bool:
         person = self.unit.person
@@ -175,7 +182,7 @@ class MemoryAccounts:
                 if before is None or _age(balance) >= _age(before):
                     latest[balance.kind] = balance
         ordered = sorted(latest.values(), key=lambda balance: balance.kind)
-        return AccountOverview(self.unit.person.accounts[account_id], tuple(ordered))
+        return AccountOverview(attrs.evolve(self.unit.person.accounts[account_id]), tuple(ordered))
 
 
 @attrs.frozen
@@ -198,6 +205,7 @@ class MemoryTokens:
     unit: MemoryUnit
 
     async def add(self, token: ApiToken, /) -> None:
+        assert token.user_id == self.unit.user_id, "a token is its maker's"
         assert self.unit.put(self.unit.people_tokens, token.token_hash, token), "256 random bits do not repeat"
 
     async def find(self, token_hash: bytes, /) -> ApiToken | None:

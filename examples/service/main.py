@@ -1,0 +1,105 @@
+"""Dashtam as a service, on a PostgreSQL of its own in `.dashtam/`, with three statements in it.
+
+Run `make run` in the repository, or `python examples/service/main.py --port 8000`.
+"""
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from dashtam_core import Actor, Dashtam, Failure, Settings, UnavailableError
+from dashtam_core.accounts import ImportStatement, ListAccounts, ListTransactions
+from dashtam_core.identity import CreateApiToken, ExternalSubject
+from dashtam_fastapi import ServiceSettings, create_app, serve, until_signalled
+
+HERE = Path(__file__).resolve().parent
+DATA = Path(os.environ.get("DASHTAM_DATA_DIR") or HERE.parent.parent / ".dashtam")
+
+
+async def run(host: str, port: int) -> None:
+    """Opens the store, takes in the samples as the demo person, and serves until Ctrl-C."""
+    task = asyncio.current_task()
+    assert task is not None
+    print(f"Dashtam starts, with its data in {DATA} …", flush=True)
+    with until_signalled(task.cancel):
+        async with Dashtam.open(settings=Settings(store_url="embedded:", data_dir=DATA)) as dashtam:
+            demo = dashtam.acting_as(ExternalSubject("demo"))
+            lines = [*await import_samples(demo), *await contents(demo)]
+            token = (await demo.execute(CreateApiToken("make run"))).unwrap()
+            print("\n".join(lines), flush=True)
+            app = create_app(ServiceSettings(host=host, port=port or 1), dashtam=dashtam)
+            await serve(app, host, port, lambda url: print("\n".join(welcome(url, token)), flush=True))
+
+
+async def import_samples(demo: Actor) -> list[str]:
+    """Takes in every sample; the second time there is nothing new in them."""
+    lines = ["", "Statements"]
+    for file in sorted((HERE / "statements").iterdir()):
+        taken = await demo.execute(ImportStatement(file.read_bytes(), file.name))
+        if isinstance(taken, Failure):
+            lines.append(f"  {file.name:24} {taken.failure()}")
+            continue
+        report = taken.unwrap()
+        news = (
+            "known from an earlier start" if report.already_imported else f"{report.document.added} transactions"
+        )
+        lines.append(f"  {file.name:24} {report.document.format:10} {news}")
+    return lines
+
+
+async def contents(demo: Actor) -> Iterator[str]:
+    """The demo person's accounts with their balances, and the latest transactions."""
+    accounts = (await demo.ask(ListAccounts())).unwrap().items
+    latest = (await demo.ask(ListTransactions(limit=8))).unwrap().items
+    names = {each.account.account_id: each.account.name for each in accounts}
+    lines = ["", f"{'Accounts':44}{'balance':>14}{'available':>14}"]
+    for each in accounts:
+        amounts = {balance.kind.value: balance.amount.text for balance in each.balances}
+        money = f"{amounts.get('LEDGER', ''):>14}{amounts.get('AVAILABLE', ''):>14} {each.account.currency}"
+        lines.append(f"  {each.account.name:42}{money}")
+    lines += ["", "Latest transactions"]
+    for row in latest:
+        text = (row.description or "")[:34]
+        lines.append(
+            f"  {row.posted_date}  {text:34}{row.amount.text:>12} {row.amount.currency}  {names[row.account_id]}"
+        )
+    return iter(lines)
+
+
+def welcome(url: str, token: str) -> list[str]:
+    """Where to go, and what to try."""
+    return [
+        "",
+        f"API              {url}/v1",
+        f"Try it at        {url}/docs   (Authorize with the token)",
+        f"Token            {token}",
+        "",
+        f"  curl -H 'Authorization: Bearer {token}' '{url}/v1/transactions?limit=3'",
+        f"  curl -H 'Authorization: Bearer {token}' -F file=@examples/service/statements/household.ofx {url}/v1/imports",
+        "",
+        "Ctrl-C stops it; the data stays.",
+    ]
+
+
+def main() -> int:
+    """Reads the options and runs; one clear line if something is not there."""
+    options = argparse.ArgumentParser(description="Dashtam with an embedded PostgreSQL and sample statements")
+    options.add_argument("--host", default="127.0.0.1")
+    options.add_argument("--port", type=int, default=8000, help="0 takes any that is free")
+    given = options.parse_args()
+    try:
+        with suppress(asyncio.CancelledError):
+            asyncio.run(run(given.host, given.port))
+    except UnavailableError as error:
+        advice = " (make run PORT=8001)" if "port" in error.message else ""
+        print(f"Dashtam could not start: {error.message}{advice}", file=sys.stderr)
+        return 3
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -3,6 +3,7 @@
 import re
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import Generator
 from pathlib import Path

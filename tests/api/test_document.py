@@ -1,0 +1,130 @@
+"""The OpenAPI document is true, and the page that shows it needs nobody else."""
+
+import re
+from importlib.metadata import version
+from typing import Any
+
+import httpx
+import pytest
+from pydantic import TypeAdapter
+from typing_extensions import TypeForm
+
+from api.people import Person, lines
+from dashtam_core.accounts import AccountView, ImportView
+from dashtam_fastapi._accounts import AccountPage
+from dashtam_fastapi._health import Health
+from dashtam_fastapi._imports import ImportAnswer
+from dashtam_fastapi._problems import ProblemDocument
+from dashtam_fastapi._transactions import TransactionPage
+
+OPERATIONS = {
+    ("post", "/v1/imports"): ("import_statement", {200, 201, 400, 401, 403, 413, 415, 422, 500, 503}),
+    ("get", "/v1/imports/{import_id}"): ("get_import", {200, 401, 403, 404, 422, 500, 503}),
+    ("get", "/v1/accounts"): ("list_accounts", {200, 401, 403, 422, 500, 503}),
+    ("get", "/v1/accounts/{account_id}"): ("get_account", {200, 401, 403, 404, 422, 500, 503}),
+    ("get", "/v1/transactions"): ("list_transactions", {200, 401, 403, 404, 422, 500, 503}),
+    ("get", "/health/live"): ("live", {200}),
+    ("get", "/health/ready"): ("ready", {200, 503}),
+}
+
+
+@pytest.fixture
+async def document(nobody: httpx.AsyncClient) -> dict[str, Any]:
+    body: dict[str, Any] = (await nobody.get("/openapi.json")).json()
+    return body
+
+
+def _operations(document: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
+    return {(method, path): it for path, item in document["paths"].items() for method, it in item.items()}
+
+
+def test_the_document_names_the_product(document: dict[str, Any]) -> None:
+    """Title and version are the package's."""
+    assert document["info"]["title"] == "Dashtam"
+    assert document["info"]["version"] == version("dashtam-fastapi")
+
+
+def test_every_operation_is_listed_with_its_answers(document: dict[str, Any]) -> None:
+    """Paths, operation ids and statuses are those written down here by hand, each with a summary and a tag."""
+    found = {
+        key: (each["operationId"], {int(status) for status in each["responses"]})
+        for key, each in _operations(document).items()
+    }
+    assert found == OPERATIONS
+    assert all(each["summary"] and each["tags"] for each in _operations(document).values())
+
+
+def test_every_error_is_documented_as_a_problem(document: dict[str, Any]) -> None:
+    """Statuses of 400 and more have problem details and nothing else."""
+    for operation in _operations(document).values():
+        for status, answer in operation["responses"].items():
+            assert (set(answer["content"]) == {"application/problem+json"}) == (int(status) >= 400)
+
+
+def test_the_token_is_asked_for_where_it_is_needed(document: dict[str, Any]) -> None:
+    """The bearer scheme stands on every operation under /v1, so that the page can send it, and on no other."""
+    assert document["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
+    for (_, path), operation in _operations(document).items():
+        assert operation.get("security", []) == ([{"bearer": []}] if path.startswith("/v1") else [])
+
+
+def test_parameters_are_documented(document: dict[str, Any]) -> None:
+    """The list of transactions has its five filters, and an upload its one part."""
+    operations = _operations(document)
+    names = [each["name"] for each in operations["get", "/v1/transactions"]["parameters"]]
+    assert sorted(names) == ["account_id", "cursor", "from", "limit", "to"]
+    body = operations["post", "/v1/imports"]["requestBody"]["content"]["multipart/form-data"]["schema"]
+    assert (body["required"], list(body["properties"])) == (["file"], ["file"])
+
+
+async def test_every_operation_refuses_a_parameter_it_does_not_have(ann: Person) -> None:
+    """No operation under /v1 takes a query parameter that is not documented for it."""
+    some = "0198a000-0000-7000-8000-000000000000"
+    for method, path in OPERATIONS:
+        if path.startswith("/v1"):
+            url = path.format(import_id=some, account_id=some)
+            answer = await ann.http.request(method, url, params={"misspelt": "1"})
+            assert answer.json()["errors"] == [
+                {"parameter": "misspelt", "detail": "this endpoint has no such parameter"}
+            ]
+
+
+async def test_answers_are_what_their_types_say(ann: Person, nobody: httpx.AsyncClient) -> None:
+    """Real answers pass the types that the document is made from, strictly and with no key beside."""
+    made = await ann.upload(lines("A", "2026-01-01;1;x", "2026-01-02;2;y"))
+    again = await ann.upload(lines("A", "2026-01-01;1;x", "2026-01-02;2;y"))
+    account_id = made.json()["accounts"][0]["account_id"]
+    answers: list[tuple[TypeForm[Any], httpx.Response]] = [
+        (ImportAnswer, made),
+        (ImportAnswer, again),
+        (ImportView, await ann.get(made.headers["location"])),
+        (AccountPage, await ann.get("/v1/accounts")),
+        (AccountView, await ann.get(f"/v1/accounts/{account_id}")),
+        (TransactionPage, await ann.get("/v1/transactions", limit=1)),
+        (Health, await nobody.get("/health/ready")),
+        (ProblemDocument, await nobody.get("/v1/accounts")),
+        (ProblemDocument, await ann.get("/v1/accounts", misspelt=1)),
+    ]
+    for kind, answer in answers:
+        read = TypeAdapter(kind).validate_json(answer.content, strict=True)
+        assert read == answer.json()
+
+
+async def test_the_page_loads_nothing_from_elsewhere(nobody: httpx.AsyncClient) -> None:
+    """Every file of the interactive page is served here, and its policy forbids any other and inline scripts."""
+    page = await nobody.get("/docs")
+    assert page.headers["content-type"].startswith("text/html")
+    policy = dict(part.strip().split(" ", 1) for part in page.headers["content-security-policy"].split(";"))
+    assert (policy["default-src"], policy["script-src"], policy["connect-src"]) == ("'none'", "'self'", "'self'")
+    assert policy["frame-ancestors"] == "'none'"
+    links = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert len(links) == 4
+    assert "<script>" not in page.text
+    for link in links:
+        assert "//" not in link
+        asset = await nobody.get(f"/{link}")
+        assert asset.status_code == 200
+        assert asset.headers["x-content-type-options"] == "nosniff"
+        assert link.endswith((".css", ".png")) or "javascript" in asset.headers["content-type"]
+    assert "SwaggerUIBundle" in (await nobody.get("/docs/swagger-ui-bundle.js")).text
+    assert (await nobody.get(re.findall(r'url: "([^"]+)"', (await nobody.get("/docs/start.js")).text)[0])).json()

@@ -1,0 +1,101 @@
+"""The service on a real socket: uploads that misbehave, and starting and ending it."""
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import AsyncGenerator
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from api.conftest import MAX_BYTES
+from api.people import LinesPlugin, Person, lines, problem
+from api.test_limits import HEAD, HEADERS
+from dashtam_core import UnavailableError
+from dashtam_fastapi import serve
+
+REQUEST = (
+    "POST /v1/imports HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n"
+    "Content-Type: multipart/form-data; boundary=b\r\nTransfer-Encoding: chunked\r\n\r\n"
+)
+
+
+@pytest.fixture
+async def live(app: FastAPI, ann: Person) -> AsyncGenerator[httpx.AsyncClient]:
+    """Ann's client of the service on a socket of its own."""
+    ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    serving = asyncio.create_task(serve(app, "127.0.0.1", 0, ready.set_result))
+    headers = {"authorization": f"Bearer {ann.token}"}
+    async with httpx.AsyncClient(base_url=await ready, headers=headers) as client:
+        yield client
+    serving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await serving
+
+
+async def test_it_serves_over_a_socket(live: httpx.AsyncClient) -> None:
+    """An import made over a real connection is there to be read."""
+    made = await live.post("/v1/imports", files={"file": ("a", lines("A", "2026-01-01;1;x"))})
+    assert made.status_code == 201
+    assert (await live.get(made.headers["location"])).status_code == 200
+    assert "server" not in made.headers
+
+
+async def test_a_streamed_upload_that_is_too_large_is_refused(live: httpx.AsyncClient) -> None:
+    """A sender who announces no length and does not stop gets 413, and the next request is served."""
+
+    async def endless() -> AsyncGenerator[bytes]:
+        yield HEAD
+        for _ in range(100):
+            yield b"x" * (MAX_BYTES // 10)
+
+    problem(await live.post("/v1/imports", content=endless(), headers=HEADERS), 413, "file_too_large")
+    assert (await live.get("/v1/accounts")).status_code == 200
+
+
+async def test_a_sender_who_leaves_in_the_middle_costs_nothing(
+    live: httpx.AsyncClient, ann: Person, plugin: LinesPlugin, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A connection that ends within the upload imports nothing, is no error of ours, and others are served."""
+    reader, writer = await asyncio.open_connection(live.base_url.host, live.base_url.port)
+    chunk = HEAD + lines("A", "2026-01-01;1;x")
+    writer.write(REQUEST.format(token=ann.token).encode() + b"%x\r\n%s\r\n" % (len(chunk), chunk))
+    await writer.drain()
+    await asyncio.sleep(0.2)
+    writer.transport.abort()
+    assert await reader.read() == b""
+    await asyncio.sleep(0.2)
+    assert (await live.get("/v1/accounts")).json()["items"] == []
+    assert plugin.reader.reads == 0
+    assert "Traceback" not in "".join(capfd.readouterr())
+
+
+async def test_a_port_that_is_taken_is_said_in_one_line(app: FastAPI) -> None:
+    """Nothing is started, and the message says how to choose another."""
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        port = holder.getsockname()[1]
+        with pytest.raises(
+            UnavailableError, match=rf"port {port} on 127\.0\.0\.1 is taken.*--port or DASHTAM_PORT"
+        ):
+            await serve(app, "127.0.0.1", port)
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "no such host", "a..b"])
+async def test_a_host_that_is_not_ours_is_said_in_one_line(app: FastAPI, host: str) -> None:
+    """An address of another machine, or none, names the setting."""
+    with pytest.raises(UnavailableError, match="DASHTAM_HOST"):
+        await serve(app, host, 0)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_a_signal_ends_it_and_is_then_done_with(app: FastAPI, number: signal.Signals) -> None:
+    """Both signals end `serve` by returning, and its handlers go with it."""
+    before = signal.getsignal(number)
+
+    def ready(_: str) -> None:
+        os.kill(os.getpid(), number)
+
+    await asyncio.wait_for(serve(app, "127.0.0.1", 0, ready), 10)
+    assert signal.getsignal(number) is before

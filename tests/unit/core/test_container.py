@@ -1,0 +1,263 @@
+"""The container: scopes are inferred, gaps and circles are explained, nothing leaks between requests."""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import attrs
+import pytest
+
+from dashtam_core import AssemblyError, provide
+from dashtam_core.container import Container
+
+
+class Request:
+    """What each request brings."""
+
+
+class Engine:
+    """A thing of the application."""
+
+
+@attrs.frozen(eq=False)
+class Repository:
+    request: Request
+    engine: Engine
+
+
+@attrs.frozen(eq=False)
+class Service:
+    repository: Repository
+    engine: Engine
+
+
+@attrs.frozen(eq=False)
+class Handler:
+    service: Service
+    repository: Repository
+    request: Request
+
+
+class Counted:
+    """A factory that counts its calls."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def engine(self) -> Engine:
+        self.calls += 1
+        return Engine()
+
+
+def container(*more: Any) -> Container:
+    bindings = (
+        provide(Engine).by(Engine),
+        provide(Repository).by(Repository),
+        provide(Service).by(Service),
+        *more,
+    )
+    return Container(bindings, request_ports=[Request])
+
+
+def test_what_needs_no_request_is_made_once() -> None:
+    """An adapter that hangs on no request is one for the whole application."""
+    counted = Counted()
+    whole = container(provide(Engine).by(counted.engine))
+    make = whole.maker(Handler)
+    engines = [make({Request: Request()}).service.engine for _ in range(3)]
+    assert {*engines, whole.get(Engine)} == {engines[0]}
+    assert counted.calls == 1
+
+
+def test_what_needs_a_request_is_made_anew() -> None:
+    """Whatever hangs on a request, also through others, is made for each and shared inside it."""
+    make = container().maker(Handler)
+    one, two = make({Request: Request()}), make({Request: Request()})
+    assert one.repository is one.service.repository
+    assert one.repository.request is one.request
+    assert one.service is not two.service
+    assert one.repository is not two.repository
+
+
+def test_nothing_of_a_request_stays() -> None:
+    """A request's objects are in no later one, and what it brought is left as it was."""
+    make = container().maker(Handler)
+    brought: dict[Any, Any] = {Request: Request()}
+    first = make(brought)
+    assert list(brought) == [Request]
+    again = make(brought)
+    assert again.request is first.request
+    assert again.repository is not first.repository
+
+
+def test_later_bindings_win() -> None:
+    """An override replaces the default for all who need the port."""
+    mine = Engine()
+    whole = container(provide(Engine).value(mine))
+    assert whole.get(Engine) is mine
+    assert whole.maker(Handler)({Request: Request()}).repository.engine is mine
+
+
+def test_what_is_overridden_is_never_made() -> None:
+    """The factory that lost is not called."""
+    counted = Counted()
+    Container([provide(Engine).by(counted.engine), provide(Engine).by(Engine)]).get(Engine)
+    assert counted.calls == 0
+
+
+def test_a_missing_port_is_explained() -> None:
+    """The error names the port, who needs it all the way up, and what to do."""
+    bindings = [provide(Service).by(Service), provide(Repository).by(Repository)]
+    with pytest.raises(AssemblyError) as caught:
+        Container(bindings, request_ports=[Request])
+    for word in ("nothing provides Engine", "Service → Repository", "provide(Engine).by(...)", "install"):
+        assert word in str(caught.value)
+    with pytest.raises(AssemblyError, match="Engine, needed by the caller"):
+        Container([]).get(Engine)
+    with pytest.raises(AssemblyError, match="nothing provides Service, needed by Handler"):
+        Container([], request_ports=[Request]).maker(Handler)
+
+
+class Hen:
+    """Wants an egg, which wants a hen."""
+
+
+class Egg:
+    """Wants a hen, which wants an egg."""
+
+
+def hen(egg: Egg) -> Hen:
+    raise NotImplementedError
+
+
+def egg(hen: Hen) -> Egg:
+    raise NotImplementedError
+
+
+class Itself:
+    """Wants another of itself."""
+
+
+def itself(other: Itself) -> Itself:
+    raise NotImplementedError
+
+
+def test_a_circle_is_explained() -> None:
+    """The error draws the circle, when the container is built and not at the first request."""
+    with pytest.raises(AssemblyError, match="circular: Hen → Egg → Hen: let one of them"):
+        Container([provide(Hen).by(hen), provide(Egg).by(egg)])
+    with pytest.raises(AssemblyError, match="circular: Itself → Itself"):
+        Container([provide(Itself).by(itself)])
+
+
+def untyped(engine) -> Repository:  # type: ignore[no-untyped-def] # noqa: ANN001 # pyright: ignore[reportMissingParameterType, reportUnknownParameterType]
+    raise NotImplementedError
+
+
+def dangling(engine: "NoSuchName") -> Engine:  # type: ignore[name-defined] # noqa: F821 # pyright: ignore[reportUndefinedVariable]
+    raise NotImplementedError
+
+
+def test_a_parameter_without_a_type_is_explained() -> None:
+    """A factory's parameter that says no port cannot be filled, and is named."""
+    factory: Callable[..., Repository] = untyped  # pyright: ignore[reportUnknownVariableType]
+    with pytest.raises(AssemblyError, match="untyped takes engine without a type: annotate it"):
+        Container([provide(Repository).by(factory)])
+
+
+def test_a_type_that_cannot_be_found_is_explained() -> None:
+    """A name that is there for the type checker alone is named with the factory."""
+    factory: Callable[..., Engine] = dangling  # pyright: ignore[reportUnknownVariableType]
+    with pytest.raises(AssemblyError, match=r"dangling cannot be read: .*NoSuchName"):
+        Container([provide(Engine).by(factory)])
+
+
+class Misspelled:
+    def make(self, engine: "attrs.NoSuchName") -> Engine:  # type: ignore[name-defined] # pyright: ignore[reportAttributeAccessIssue, reportUnknownParameterType, reportUnknownMemberType]
+        raise NotImplementedError
+
+
+@pytest.mark.xfail(strict=True, reason="an AttributeError in a type written as text comes out bare")
+def test_an_attribute_that_cannot_be_found_is_explained() -> None:
+    """A type that its module does not have is named with the factory, as a missing name is."""
+    factory: Callable[..., Engine] = Misspelled().make  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
+    with pytest.raises(AssemblyError, match="make cannot be read"):
+        Container([provide(Engine).by(factory)])
+
+
+def test_a_default_is_left_to_the_factory() -> None:
+    """A parameter with a default is not filled."""
+
+    def make(name: str = "default") -> Engine:
+        made = Engine()
+        made.name = name  # type: ignore[attr-defined] # pyright: ignore[reportAttributeAccessIssue]
+        return made
+
+    assert vars(Container([provide(Engine).by(make)]).get(Engine)) == {"name": "default"}
+
+
+def test_a_thing_of_a_request_is_not_had_outside_one() -> None:
+    """Asking the application for what a request makes is refused, naming it."""
+    whole = container()
+    with pytest.raises(AssemblyError, match="Repository is made for each request"):
+        whole.get(Repository)
+    with pytest.raises(AssemblyError, match="Request is made for each request"):
+        whole.get(Request)
+
+
+class Port(Protocol):
+    def do(self) -> int: ...
+
+
+class Adapter:
+    def do(self) -> int:
+        return 7
+
+
+def test_a_port_may_be_a_protocol_or_any_type() -> None:
+    """Ports are keys of any type: protocols, classes and parametrized types."""
+    whole = Container([provide(Port).by(Adapter), provide(list[int]).value([1]), provide(list[str]).value(["a"])])
+    assert whole.get(Port).do() == 7
+    assert (whole.get(list[int]), whole.get(list[str])) == ([1], ["a"])
+
+
+@attrs.frozen(kw_only=True)
+class Keywords:
+    engine: Engine
+
+
+def keywords(*, engine: Engine) -> Engine:
+    return engine
+
+
+@pytest.mark.xfail(strict=True, reason="parameters are filled by position, so this fails at the first request")
+def test_parameters_by_keyword_are_filled() -> None:
+    """A factory whose parameters go by keyword alone, as kw_only attrs classes have them, is filled as well."""
+    whole = container(provide(Keywords).by(Keywords))
+    assert whole.maker(keywords)({}) is whole.get(Keywords).engine
+
+
+def open_ended(*args) -> Engine:  # type: ignore[no-untyped-def] # noqa: ANN002 # pyright: ignore[reportMissingParameterType, reportUnknownParameterType]
+    raise NotImplementedError
+
+
+def test_open_ended_parameters_are_refused() -> None:
+    """`*args` says no type: the factory is refused when the container is built."""
+    factory: Callable[..., Engine] = open_ended  # pyright: ignore[reportUnknownVariableType]
+    with pytest.raises(AssemblyError, match="without a type"):
+        Container([provide(Engine).by(factory)])
+
+
+def test_a_factory_that_fails_is_not_kept() -> None:
+    """An adapter that could not be made is tried again the next time."""
+    tries: list[int] = []
+
+    def make() -> Engine:
+        tries.append(1)
+        if len(tries) == 1:
+            raise OSError("not yet")
+        return Engine()
+
+    whole = Container([provide(Engine).by(make)])
+    with pytest.raises(OSError, match="not yet"):
+        whole.get(Engine)
+    assert whole.get(Engine) is whole.get(Engine)

@@ -1,0 +1,343 @@
+"""How a message runs: order of the stages, all or nothing, and events after the commit."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any, ClassVar, Final
+
+import attrs
+import pytest
+import structlog
+
+from dashtam_core import AssemblyError, Dashtam, provide
+from dashtam_core.accounts import Account, AccountId, Accounts, AccountType
+from dashtam_core.app import Actor
+from dashtam_core.container import Container
+from dashtam_core.identity import ExternalSubject
+from dashtam_core.kernel import (
+    ANONYMOUS,
+    PUBLIC,
+    Currency,
+    DomainError,
+    ErrorCode,
+    ErrorKind,
+    Failure,
+    Permission,
+    Result,
+    Subject,
+    Success,
+    new_id,
+)
+from dashtam_core.memory import MemoryEventBus, MemoryStore
+from dashtam_core.messaging import (
+    Answer,
+    Call,
+    Command,
+    DomainEvent,
+    EventBus,
+    Next,
+    Outgoing,
+    Query,
+    RefusalCode,
+    Refused,
+    Route,
+    Subscription,
+    chain,
+)
+from dashtam_core.plugins import Plugins
+from dashtam_core.store import REPOSITORIES, Store, UnitOfWork
+
+WRITE: Final = Permission("test:write")
+ANN = ExternalSubject("ann", frozenset({WRITE}))
+
+
+class Code(ErrorCode):
+    NO = "no", ErrorKind.CONFLICT
+
+
+NO = DomainError(Code.NO, "no")
+
+
+@attrs.frozen
+class Added(DomainEvent):
+    number: int
+
+
+@attrs.frozen
+class Other(DomainEvent):
+    number: int
+
+
+@attrs.frozen
+class Add(Command[int, DomainError[Code]]):
+    """Adds an account and emits two events, then ends as told."""
+
+    permission: ClassVar[Permission] = WRITE
+    ends: str = "well"
+    number: int = 1
+
+
+class Trace(list[str]):
+    """What happened, in order."""
+
+
+@attrs.frozen
+class AddHandler:
+    accounts: Accounts
+    outgoing: Outgoing
+    store: MemoryStore
+    trace: Trace
+
+    async def prepare(self, command: Add, /) -> Result[str, DomainError[Code]]:
+        self.trace.append(f"prepare, unit open: {self.store.lock.locked()}")
+        if command.ends == "badly in prepare":
+            return Failure(NO)
+        return Success("prepared")
+
+    async def apply(self, command: Add, prepared: str, /) -> Result[int, DomainError[Code]]:
+        self.trace.append(f"apply {prepared}, unit open: {self.store.lock.locked()}")
+        await self.accounts.add_accounts([_account()])
+        self.outgoing.emit(Added(command.number))
+        self.outgoing.emit(Other(command.number))
+        match command.ends:
+            case "badly":
+                return Failure(NO)
+            case "in a crash":
+                raise ZeroDivisionError
+            case "cancelled":
+                raise asyncio.CancelledError
+            case _:
+                return Success(command.number)
+
+
+@attrs.frozen
+class Count(Query[int, DomainError[Code]]):
+    permission: ClassVar[Permission] = PUBLIC
+
+
+@attrs.frozen
+class CountHandler:
+    accounts: Accounts
+
+    async def apply(self, query: Count, /) -> Result[int, DomainError[Code]]:
+        return Success(len(await self.accounts.list_accounts(after=None, limit=500)))
+
+
+ROUTES = (Add.prepared_by(AddHandler), Count.handled_by(CountHandler))
+
+
+def _account() -> Account:
+    id_ = new_id()
+    return Account(
+        account_id=AccountId(id_),
+        provider="test",
+        account_key=id_.bytes,
+        name="one",
+        account_type=AccountType.OTHER,
+        currency=Currency("EUR"),
+        created_at=datetime(2026, 1, 1, tzinfo=UTC),
+    )
+
+
+def assembled(
+    store: Store, trace: Trace, subscriptions: Iterable[Subscription] = (), routes: Sequence[Route] = ROUTES
+) -> Dashtam:
+    bindings = (
+        provide(EventBus).value(MemoryEventBus(subscriptions)),
+        provide(Trace).value(trace),
+        *REPOSITORIES,
+    )
+    if isinstance(store, MemoryStore):
+        bindings += (provide(MemoryStore).value(store),)
+    container = Container(bindings, request_ports=(Subject, UnitOfWork, Outgoing))
+    return Dashtam(store, container, routes, Plugins.of())
+
+
+class World:
+    """An application with a subscriber that looks at the store whenever it hears of something."""
+
+    def __init__(self, *first: Subscription) -> None:
+        self.trace = Trace()
+        told = (*first, Added.heard_by(self.hear), Other.heard_by(self.hear_other))
+        self.dashtam = assembled(MemoryStore(), self.trace, told)
+
+    def ann(self) -> Actor:
+        return self.dashtam.acting_as(ANN)
+
+    async def count(self) -> int:
+        number: int = (await self.ann().ask(Count())).unwrap()
+        return number
+
+    async def hear(self, event: Added) -> None:
+        self.trace.append(f"heard {event.number}, stored: {await self.count()}")
+
+    async def hear_other(self, event: Other) -> None:
+        self.trace.append(f"heard other {event.number}")
+
+
+async def test_stages_run_in_order() -> None:
+    """Preparing comes before the unit is entered, the handler inside it, and events after it is committed."""
+    world = World()
+    assert await world.ann().execute(Add(number=7)) == Success(7)
+    assert world.trace == [
+        "prepare, unit open: False",
+        "apply prepared, unit open: True",
+        "heard 7, stored: 1",
+        "heard other 7",
+    ]
+
+
+@pytest.mark.parametrize("ends", ["badly", "badly in prepare"])
+async def test_a_failure_undoes_everything(ends: str) -> None:
+    """A failure is the answer: nothing is stored and nobody hears of it."""
+    world = World()
+    assert await world.ann().execute(Add(ends)) == Failure(NO)
+    assert await world.count() == 0
+    assert not [each for each in world.trace if "heard" in each]
+    assert len(world.trace) == (1 if ends == "badly in prepare" else 2)
+
+
+@pytest.mark.parametrize(
+    ("ends", "error"), [("in a crash", ZeroDivisionError), ("cancelled", asyncio.CancelledError)]
+)
+async def test_an_exception_undoes_everything(ends: str, error: type[BaseException]) -> None:
+    """A bug or a cancellation passes through as it is, and leaves nothing stored and nothing told."""
+    world = World()
+    with pytest.raises(error):
+        await world.ann().execute(Add(ends))
+    assert await world.count() == 0
+    assert not [each for each in world.trace if "heard" in each]
+    assert await world.ann().execute(Add()) == Success(1)
+
+
+@pytest.mark.parametrize("subject", [ExternalSubject("ann", frozenset()), ANONYMOUS, ExternalSubject("ann")])
+async def test_without_the_permission_nothing_runs(subject: Subject) -> None:
+    """A subject that lacks the permission is refused before either step of the handler, and told which it is."""
+    world = World()
+    answer = await world.dashtam.acting_as(subject).execute(Add())
+    refused = answer.failure()
+    assert isinstance(refused, Refused)
+    assert refused.code is RefusalCode.PERMISSION_DENIED
+    assert "test:write" in refused.message
+    assert world.trace == []
+    assert await world.dashtam.acting_as(subject).ask(Count()) == Success(0)
+
+
+async def _fail(event: Added) -> None:
+    raise RuntimeError(f"cannot hear {event.number}")
+
+
+async def test_a_failing_subscriber_stops_nobody() -> None:
+    """A subscriber that raises is logged by name; the others hear, and the command has succeeded."""
+    world = World(Added.heard_by(_fail))
+    with structlog.testing.capture_logs() as logs:
+        assert await world.ann().execute(Add()) == Success(1)
+    assert world.trace[2:] == ["heard 1, stored: 1", "heard other 1"]
+    (entry,) = logs
+    assert (entry["log_level"], entry["event_type"], entry["subscriber"]) == ("error", "Added", "_fail")
+    assert entry["exc_info"]
+
+
+async def _cancelled(event: Added) -> None:
+    raise asyncio.CancelledError
+
+
+async def test_a_cancelled_subscriber_cancels() -> None:
+    """Cancellation is not a failure to be logged: it passes through, and what is committed stays."""
+    world = World(Added.heard_by(_cancelled))
+    with pytest.raises(asyncio.CancelledError):
+        await world.ann().execute(Add())
+    assert await world.count() == 1
+
+
+async def test_events_of_messages_do_not_mix() -> None:
+    """Many commands at once each tell of their own events alone."""
+    world = World()
+
+    async def send(number: int) -> None:
+        assert await world.ann().execute(Add(number=number)) == Success(number)
+
+    await asyncio.gather(*map(send, range(50)))
+    heard = [each.split(",")[0] for each in world.trace if each.startswith("heard") and "other" not in each]
+    assert sorted(heard) == sorted(f"heard {number}" for number in range(50))
+    assert await world.count() == 50
+
+
+def _noted(trace: Trace, name: str) -> Any:
+    async def stage(call: Call, proceed: Next, /) -> Answer:
+        trace.append(f"{name} in")
+        answer = await proceed(call)
+        trace.append(f"{name} out")
+        return answer
+
+    return stage
+
+
+async def test_stages_wrap_each_other() -> None:
+    """A chain goes in by the stages in order, and out the other way round; without stages it is the handler."""
+    trace, store = Trace(), MemoryStore()
+    unit = store.unit_of_work(ANN)
+    call = Call(Count(), ROUTES[1], ANN, CountHandler(unit.accounts), unit, Outgoing())
+    assert await chain([_noted(trace, "a"), _noted(trace, "b")])(call) == Success(0)
+    assert trace == ["a in", "b in", "b out", "a out"]
+    assert await chain([])(call) == Success(0)
+
+
+async def test_a_stage_may_answer_itself() -> None:
+    """A stage that does not go on keeps those behind it from running."""
+    trace = Trace()
+
+    async def refuse(call: Call, proceed: Next, /) -> Answer:
+        return Failure(NO)
+
+    unit = MemoryStore().unit_of_work(ANN)
+    call = Call(Count(), ROUTES[1], ANN, CountHandler(unit.accounts), unit, Outgoing())
+    assert await chain([_noted(trace, "a"), refuse, _noted(trace, "b")])(call) == Failure(NO)
+    assert trace == ["a in", "a out"]
+
+
+@attrs.frozen
+class Bare(Query[int, DomainError[Code]]):
+    """A message whose author forgot the permission."""
+
+
+@attrs.frozen
+class BareHandler:
+    async def apply(self, query: Bare, /) -> Result[int, DomainError[Code]]:
+        return Success(1)
+
+
+def test_a_message_without_a_permission_does_not_start() -> None:
+    """Who forgets the permission is told at start, and nothing runs unguarded."""
+    with pytest.raises(AssemblyError, match="Bare names no permission"):
+        assembled(MemoryStore(), Trace(), routes=[Bare.handled_by(BareHandler)])
+
+
+def test_two_handlers_for_a_message_do_not_start() -> None:
+    """A message has exactly one handler."""
+    with pytest.raises(AssemblyError, match="Count has two handlers"):
+        assembled(MemoryStore(), Trace(), routes=[*ROUTES, ROUTES[1]])
+
+
+async def test_a_message_without_a_handler_is_explained() -> None:
+    """Sending what nobody handles names the message and what to do."""
+    dashtam = assembled(MemoryStore(), Trace(), routes=[])
+    with pytest.raises(AssemblyError, match="no handler is registered for Count: add its route"):
+        await dashtam.acting_as(ANN).ask(Count())
+
+
+async def test_a_bus_tells_subscribers_in_order_and_of_their_events_alone() -> None:
+    """Subscribers hear the event class they asked for, in the order they were registered."""
+    trace = Trace()
+
+    async def first(event: Added) -> None:
+        await asyncio.sleep(0)
+        trace.append(f"first {event.number}")
+
+    async def second(event: Added) -> None:
+        trace.append(f"second {event.number}")
+
+    bus = MemoryEventBus([Added.heard_by(first), Added.heard_by(second)])
+    await bus.publish(Added(1))
+    await bus.publish(Other(2))
+    assert trace == ["first 1", "second 1"]

@@ -1,0 +1,116 @@
+"""The public names of the core: a name that comes or goes is a decision, and is written down here."""
+
+import importlib
+import inspect
+from types import ModuleType
+
+import pytest
+
+PUBLIC: dict[str, str] = {
+    "dashtam_core": (
+        "Actor AssemblyError Dashtam Failure PluginError Result Settings Success UnavailableError hookimpl provide"
+    ),
+    "dashtam_core.kernel": (
+        "ANONYMOUS ISO_4217 MAX_DIGITS PUBLIC Clock Currency CurrencyMismatchError Cursors DateRange DomainError "
+        "ErrorCode ErrorKind Failure KernelCode Money Page Permission Result Subject Success SystemClock "
+        "UnavailableCode UnavailableError UserId ValueRefused amount_text and_then map_failure map_success new_id "
+        "new_ids"
+    ),
+    "dashtam_core.messaging": (
+        "Answer Call Command DomainEvent EventBus Handler Message Next Outgoing PreparingHandler Publish Query "
+        "RefusalCode Refused Route Stage Subscription UnitOfWork chain prepare transaction"
+    ),
+    "dashtam_core.identity": (
+        "ACCOUNTS_READ ACCOUNTS_WRITE MIN_KEY_CHARACTERS OWNER ROUTES TOKENS_WRITE ApiToken ApiTokens "
+        "Authenticate CreateApiToken ExternalSubject IdentityCode IdentityRefused Keyring MasterKey TokenId "
+        "authorize"
+    ),
+    "dashtam_core.accounts": (
+        "DEFAULT_LIMIT FILE_PROVIDER KEY_BYTES MAX_LIMIT ROUTES Account AccountBatch AccountData AccountId "
+        "AccountImport AccountImportView AccountOverview AccountStatus AccountType AccountView Accounts "
+        "AccountsCode AccountsRefused Balance BalanceData BalanceKind BalanceOrigin BalanceType BalanceView "
+        "DocumentId Documents GetAccount GetImport ImportCode ImportDocument ImportFailed ImportReport "
+        "ImportStatement ImportView KeyedTransaction ListAccounts ListTransactions Paging ReadingWarning "
+        "Statement StatementImported StatementReader StatementReaders SyncBatch Transaction TransactionData "
+        "TransactionFilter TransactionId TransactionStatus TransactionType TransactionView WarningView "
+        "account_view balance_view dedupe_key import_view keyed transaction_view warning_view"
+    ),
+    "dashtam_core.plugins": ("CommandAdder PluginError PluginReport Plugins StoreOpener hookimpl"),
+    "dashtam_core.memory": ("FixedClock MemoryEventBus MemoryStore open_memory_store"),
+}
+
+# Codes, statuses, views and ports whose name and members say it all.
+SAYS_IT_ALL = {
+    *("KernelCode", "UnavailableCode", "IdentityCode", "AccountsCode"),
+    *("AccountStatus", "BalanceType", "TransactionStatus"),
+    *("AccountImportView", "AccountView", "BalanceView", "ImportView", "TransactionView", "WarningView"),
+    *("account_view", "balance_view", "import_view", "transaction_view", "warning_view"),
+    *("Accounts", "Documents", "Keyring"),
+}
+
+
+@pytest.fixture(params=PUBLIC, ids=str)
+def room(request: pytest.FixtureRequest) -> ModuleType:
+    name: str = request.param
+    return importlib.import_module(name)
+
+
+def names(room: ModuleType) -> list[str]:
+    found: list[str] = room.__all__
+    return found
+
+
+def _as_ruff_sorts(name: str) -> tuple[int, str]:
+    """Constants, then classes, then the rest."""
+    kind = 0 if name.isupper() else 1 if name[0].isupper() else 2
+    return kind, name
+
+
+def test_public_names_are_sorted_once(room: ModuleType) -> None:
+    """Names are in order, and none is there twice."""
+    assert names(room) == sorted(set(names(room)), key=_as_ruff_sorts)
+
+
+def test_public_names_exist(room: ModuleType) -> None:
+    """What is promised can be imported."""
+    assert [name for name in names(room) if not hasattr(room, name)] == []
+
+
+def test_public_names_are_the_expected_ones(room: ModuleType) -> None:
+    """Nothing becomes public, or stops being it, by accident."""
+    assert names(room) == PUBLIC[room.__name__].split()
+
+
+def test_public_names_are_documented(room: ModuleType) -> None:
+    """Classes and functions say what they do, unless their name does."""
+    silent = [
+        name
+        for name in names(room)
+        if inspect.isclass(thing := getattr(room, name)) or inspect.isfunction(thing)
+        if thing.__module__.startswith("dashtam_core") and not vars(thing).get("__doc__", thing.__doc__)
+    ]
+    assert set(silent) <= SAYS_IT_ALL
+
+
+def test_no_other_name_looks_public(room: ModuleType) -> None:
+    """Whatever of the core a room imports for others is on its list, or begins with an underscore."""
+    defined = [
+        name
+        for name, thing in vars(room).items()
+        if not name.startswith("_") and getattr(thing, "__module__", "").startswith("dashtam_core")
+    ]
+    assert set(defined) <= set(names(room))
+
+
+def test_exceptions_to_the_rule_are_real() -> None:
+    """The list of names that need no words holds only public names that have none."""
+    rooms = [importlib.import_module(name) for name in PUBLIC]
+    silent = {name for room in rooms for name in names(room) if not vars_doc(getattr(room, name))}
+    assert silent >= SAYS_IT_ALL
+
+
+def vars_doc(thing: object) -> str | None:
+    if not (inspect.isclass(thing) or inspect.isfunction(thing)):
+        return None
+    doc: str | None = vars(thing).get("__doc__") if inspect.isclass(thing) else thing.__doc__
+    return doc

@@ -1,0 +1,123 @@
+"""Settings: read from variables, each wrong one named, no secret shown."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dashtam_core import Settings
+from dashtam_core.kernel import ErrorKind, Failure, KernelCode, Success, ValueRefused
+from dashtam_core.settings import default_data_dir
+
+KEY = "k" * 32
+NAMES = ("STORE_URL", "STORE_ADMIN_URL", "MASTER_KEY", "DATA_DIR", "PLUGINS", "SUBJECT", "IMPORT_MAX_BYTES")
+
+
+def read(**variables: str) -> Settings:
+    settings: Settings = Settings.read({f"DASHTAM_{name}": text for name, text in variables.items()}).unwrap()
+    return settings
+
+
+def refusal(**variables: str) -> ValueRefused:
+    refused: ValueRefused = Settings.read({f"DASHTAM_{name}": text for name, text in variables.items()}).failure()
+    return refused
+
+
+def test_every_variable_is_read() -> None:
+    """Each setting comes from its variable, without the spaces around it."""
+    settings = read(
+        STORE_URL=" postgresql://u:p@host/db ",
+        STORE_ADMIN_URL="postgresql://admin@host/db",
+        MASTER_KEY=KEY,
+        DATA_DIR="/srv/dashtam",
+        PLUGINS="files, postgres,",
+        SUBJECT="me",
+        IMPORT_MAX_BYTES="1000",
+    )
+    assert settings == Settings(
+        store_url="postgresql://u:p@host/db",
+        store_admin_url="postgresql://admin@host/db",
+        master_key=KEY,
+        data_dir=Path("/srv/dashtam"),
+        plugins=("files", "postgres"),
+        subject="me",
+        import_max_bytes=1000,
+    )
+
+
+def test_nothing_set_is_the_default() -> None:
+    """Without variables, and with empty ones, the defaults stand."""
+    plain = Settings(data_dir=default_data_dir({}))
+    assert Settings.read({}) == Success(plain)
+    for blank in ("", "  ", "\n"):
+        assert read(**dict.fromkeys(NAMES, blank)) == plain
+    assert (plain.store_url, plain.master_key, plain.plugins) == (None, None, None)
+    assert (plain.subject, plain.import_max_bytes) == ("local", 64 * 1024 * 1024)
+
+
+def test_other_variables_are_left_alone() -> None:
+    """An edge may have variables of its own, and names are whole and in capitals."""
+    assert Settings.read({"DASHTAM_PORT": "x", "STORE_URL": "x", "dashtam_subject": "x"}) == Settings.read({})
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "advice"),
+    [
+        ("STORE_URL", "localhost", "postgresql://"),
+        ("STORE_ADMIN_URL", "localhost", "postgresql://"),
+        ("MASTER_KEY", "k" * 31, "at least 32"),
+        ("IMPORT_MAX_BYTES", "0", "above zero"),
+        ("IMPORT_MAX_BYTES", "-1", "above zero"),
+        ("IMPORT_MAX_BYTES", "1.5", "above zero"),
+        ("IMPORT_MAX_BYTES", "64MB", "64MB"),
+        ("IMPORT_MAX_BYTES", "\u0661\u0662", "digits"),
+        ("IMPORT_MAX_BYTES", "9" * 5_000, ""),
+    ],
+)
+def test_a_wrong_value_names_its_variable(name: str, text: str, advice: str) -> None:
+    """What is wrong is said of the variable by its whole name, with what to write instead."""
+    refused = refusal(**{name: text})
+    assert refused.code is KernelCode.SETTING_INVALID
+    assert refused.code.kind is ErrorKind.INVALID
+    assert refused.message.startswith(f"DASHTAM_{name} ")
+    assert advice in refused.message
+    assert len(refused.message) < 300
+
+
+def test_no_secret_is_shown() -> None:
+    """Neither the text of settings nor a refusal has a password or key in it."""
+    secrets = {"STORE_URL": "postgresql://u:hunter2@h/d", "STORE_ADMIN_URL": "postgresql://a:hunter2@h/d"}
+    settings = read(**secrets, MASTER_KEY="hunter2" * 5)
+    assert "hunter2" not in f"{settings!r} {settings}"
+    assert "hunter2" not in repr(refusal(MASTER_KEY="hunter2"))
+    assert "hunter2" not in repr(refusal(STORE_URL="u hunter2 h"))
+
+
+@pytest.mark.parametrize(
+    ("url", "scheme"), [("POSTGRESQL://h/d", "postgresql"), ("memory:", "memory"), ("a+b://c", "a+b")]
+)
+def test_the_scheme_chooses_the_adapter(url: str, scheme: str) -> None:
+    """The scheme is what stands before the first colon, in lower case."""
+    assert read(STORE_URL=url).store_scheme == scheme
+    assert Settings().store_scheme is None
+
+
+def test_data_goes_to_the_folder_of_the_person(tmp_path: Path) -> None:
+    """The folder is the one of the XDG specification, unless it is named."""
+    assert default_data_dir({"XDG_DATA_HOME": str(tmp_path)}) == tmp_path / "dashtam"
+    assert default_data_dir({"XDG_DATA_HOME": ""}) == Path.home() / ".local/share/dashtam"
+    found = Settings.read({"XDG_DATA_HOME": str(tmp_path)})
+    assert found.unwrap().data_dir == tmp_path / "dashtam"
+
+
+@pytest.mark.xfail(strict=True, reason="a relative XDG_DATA_HOME is followed, so data lands in the working folder")
+def test_a_relative_data_home_is_ignored() -> None:
+    """The XDG base directory specification takes a relative path as invalid and has it ignored."""
+    assert default_data_dir({"XDG_DATA_HOME": "data"}).is_absolute()
+
+
+@given(st.dictionaries(st.sampled_from([f"DASHTAM_{name}" for name in NAMES]), st.text()))
+def test_any_variables_are_settings_or_refused(variables: dict[str, str]) -> None:
+    """Reading never raises."""
+    assert isinstance(Settings.read(variables), Success | Failure)

@@ -31,7 +31,7 @@ async def run(host: str, port: int) -> None:
             lines = [*await import_samples(demo), *await contents(demo)]
             token = (await demo.execute(CreateApiToken("make run"))).unwrap()
             print("\n".join(lines), flush=True)
-            app = create_app(ServiceSettings(host=host, port=port or 1), dashtam=dashtam)
+            app = create_app(ServiceSettings(host=host), dashtam=dashtam)
             await serve(app, host, port, lambda url: print("\n".join(welcome(url, token)), flush=True))
 
 

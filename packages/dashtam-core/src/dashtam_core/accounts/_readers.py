@@ -50,7 +50,7 @@ class StatementReaders:
 
     def read(self, data: bytes, /) -> Result[Statement, ImportFailed]:
         """The statement in `data`, by the first reader that recognizes it."""
-        if not data.strip():
+        if not data or data.isspace():
             return _refused(ImportCode.FILE_EMPTY, "the file is empty: download it from your bank again")
         if len(data) > self.max_bytes:
             return _refused(

@@ -1,0 +1,102 @@
+"""Who a request acts for: a bearer token of ours (RFC 6750) unless the application brings its own way to tell."""
+
+import re
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, Final, cast
+
+import attrs
+from fastapi import Depends, Request
+from fastapi.openapi.models import HTTPBearer
+from fastapi.security.base import SecurityBase
+
+from dashtam_core import Actor, Dashtam, Failure, Result, Success
+from dashtam_core.kernel import DomainError
+from dashtam_core.messaging import Command, Query
+from dashtam_fastapi._parameters import refuse_repeated
+from dashtam_fastapi._problems import ProblemError
+
+type ActorDependency = Callable[..., Actor | Awaitable[Actor]]
+"""A FastAPI dependency that tells who acts, or ends the request. It may take whatever a dependency may."""
+
+_CREDENTIALS: Final = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*) *", re.ASCII | re.IGNORECASE)
+_ASK: Final = {"www-authenticate": "Bearer"}
+_REFUSE: Final = {"www-authenticate": 'Bearer error="invalid_token"'}
+_HOW: Final = "send an API token in the header Authorization: Bearer …"
+_MALFORMED: Final = "the Authorization header is not the word Bearer, a space and one token: copy the token again"
+
+
+def app_dashtam(request: Request) -> Dashtam:
+    """The Dashtam of an application made by `create_app`."""
+    return cast("Dashtam", request.app.state.dashtam)
+
+
+class Bearer(SecurityBase):
+    """The dependency that takes API tokens from the `Authorization` header, and from nowhere else.
+
+    `dashtam` says which one knows the tokens; without it, the one of the application made by `create_app`.
+    """
+
+    def __init__(self, dashtam: Callable[[Request], Dashtam] = app_dashtam) -> None:
+        self.model = HTTPBearer(description="An API token, as `dashtam token` makes it")
+        self.scheme_name = "bearer"
+        self._dashtam = dashtam
+
+    async def __call__(self, request: Request) -> Actor:
+        dashtam = self._dashtam(request)
+        match await dashtam.authenticate(_token(request.headers.getlist("authorization"))):
+            case Success(subject):
+                return dashtam.acting_as(subject)
+            case Failure(error):
+                raise ProblemError.of(error, headers=_REFUSE)
+
+
+@attrs.frozen
+class Caller:
+    """Who asks, as an endpoint sees it: a failure ends the request with its problem."""
+
+    actor: Actor
+    import_max_bytes: int
+
+    async def ask[T, E: DomainError[Any]](self, query: Query[T, E]) -> T:
+        result = await self.actor.ask(query)
+        return _value(result)
+
+    async def execute[T, E: DomainError[Any]](self, command: Command[T, E]) -> T:
+        result = await self.actor.execute(command)
+        return _value(result)
+
+
+def remember(actor: ActorDependency, import_max_bytes: int) -> Callable[..., Awaitable[None]]:
+    """The dependency of the whole router: says who calls before anything else of the request is looked at."""
+
+    async def remembered(request: Request, who: Annotated[Actor, Depends(actor)]) -> None:
+        request.state.dashtam_caller = Caller(who, import_max_bytes)
+        refuse_repeated(request)
+
+    return remembered
+
+
+async def _remembered(request: Request) -> Caller:
+    return cast("Caller", request.state.dashtam_caller)
+
+
+Me = Annotated[Caller, Depends(_remembered)]
+"""What an endpoint asks for to act as its caller."""
+
+
+def _value[T, E: DomainError[Any]](result: Result[T, E]) -> T:
+    match result:
+        case Success(value):
+            return value
+        case Failure(error):
+            raise ProblemError.of(error)
+
+
+def _token(headers: list[str]) -> str:
+    """The token in the one header there should be. Other schemes than Bearer count as no credentials."""
+    if not any(header.lower().startswith("bearer") for header in headers):
+        raise ProblemError(401, "unauthenticated", _HOW, headers=_ASK)
+    match = _CREDENTIALS.fullmatch(headers[0]) if len(headers) == 1 else None
+    if match is None:
+        raise ProblemError(401, "token_malformed", _MALFORMED, headers=_REFUSE)
+    return match[1]

@@ -1,0 +1,124 @@
+"""Serving an application on a socket until somebody says stop."""
+
+import asyncio
+import errno
+import logging
+import signal
+import socket
+import threading
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import Final
+
+import uvicorn
+from fastapi import FastAPI
+
+from dashtam_core import UnavailableError
+from dashtam_core.kernel import ErrorCode, ErrorKind
+
+_DRAIN_SECONDS: Final = 5
+
+
+class ServingCode(ErrorCode):
+    ADDRESS_UNAVAILABLE = "address_unavailable", ErrorKind.UNAVAILABLE
+
+
+async def serve(app: FastAPI, host: str, port: int, on_ready: Callable[[str], None] | None = None) -> None:
+    """Serves `app` until SIGINT, SIGTERM or cancellation, then lets requests under way finish, for 5 seconds.
+
+    `on_ready` is called with the URL once it answers. Port 0 takes any that is free.
+
+    Raises:
+        UnavailableError: the address cannot be listened on; nothing was started.
+    """
+    with _listening(host, port) as listener:
+        server = _Server(app, _url(host, listener), on_ready)
+        with until_signalled(server.stop):
+            serving = asyncio.ensure_future(server.serve(sockets=[listener]))
+            try:
+                await asyncio.shield(serving)
+            except asyncio.CancelledError:
+                server.stop()
+                await serving
+                raise
+
+
+@contextmanager
+def until_signalled(stop: Callable[[], object]) -> Generator[None]:
+    """While this lasts, SIGINT and SIGTERM call `stop` on the running loop, and do nothing else.
+
+    Handlers are set explicitly, so that it works as process 1 too, where signals have no default. Outside the main
+    thread, where Python hears no signals, it does nothing.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    loop = asyncio.get_running_loop()
+
+    def heard(*_: object) -> None:
+        loop.call_soon_threadsafe(stop)
+
+    before = {each: signal.signal(each, heard) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn without its own signal handling, which ends the process by the signal once more."""
+
+    def __init__(self, app: FastAPI, url: str, on_ready: Callable[[str], None] | None) -> None:
+        logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns of every malformed upload
+        super().__init__(
+            uvicorn.Config(
+                app,
+                access_log=False,
+                log_config=None,
+                log_level="warning",
+                proxy_headers=False,
+                server_header=False,
+                timeout_graceful_shutdown=_DRAIN_SECONDS,
+                ws="none",
+            )
+        )
+        self._url = url
+        self._on_ready = on_ready
+
+    def stop(self) -> None:
+        """Ends it gently; the second time at once."""
+        self.force_exit = self.should_exit
+        self.should_exit = True
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self._on_ready is not None:
+            self._on_ready(self._url)
+
+
+@contextmanager
+def _listening(host: str, port: int) -> Generator[socket.socket]:
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.create_server(address[:2], family=family)
+    except (OSError, UnicodeError) as error:
+        raise UnavailableError(ServingCode.ADDRESS_UNAVAILABLE, _why_not(host, port, error)) from None
+    with listener:
+        yield listener
+
+
+def _why_not(host: str, port: int, error: OSError | UnicodeError) -> str:
+    if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+        return f"port {port} on {host} is taken: choose another with --port or DASHTAM_PORT, or end what has it"
+    why = error.strerror if isinstance(error, OSError) else "this is no name of a machine"
+    return f"{host}, port {port}: {why}: correct --host or DASHTAM_HOST, and take a port above 1023"
+
+
+def _url(host: str, listener: socket.socket) -> str:
+    name = f"[{host}]" if ":" in host else host
+    return f"http://{name}:{listener.getsockname()[1]}"

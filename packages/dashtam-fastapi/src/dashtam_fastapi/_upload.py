@@ -1,0 +1,121 @@
+"""The one file of a multipart/form-data body (RFC 7578): read as it comes, kept once, and never on disk."""
+
+from io import BytesIO
+from typing import Final
+
+import attrs
+from fastapi import Request
+from python_multipart import MultipartParser
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import parse_options_header
+from starlette.requests import ClientDisconnect
+
+from dashtam_fastapi._problems import ProblemError, in_body, invalid
+
+MULTIPART: Final = "multipart/form-data"
+PART: Final = "file"
+_OVERHEAD: Final = 64 * 1024
+"""What boundaries and the headers of parts may add to the file, in bytes."""
+
+
+@attrs.frozen
+class Upload:
+    data: bytes = attrs.field(repr=False)
+    filename: str
+
+
+async def read_upload(request: Request, max_bytes: int) -> Upload:
+    """The part `file` of the body. What is not one file of at most `max_bytes` ends the request, at once."""
+    sent, options = parse_options_header(request.headers.get("content-type"))
+    if sent.decode("latin-1") != MULTIPART:
+        raise ProblemError(
+            415, "media_type_unsupported", f"send {MULTIPART}, with the file in a part named {PART}"
+        )
+    length = request.headers.get("content-length", "")
+    if length.isdecimal() and int(length) > max_bytes + _OVERHEAD:
+        raise _too_large(max_bytes)
+    try:
+        return await _read(request, options.get(b"boundary", b""), max_bytes)
+    except FormParserError as error:
+        raise _malformed(str(error)) from None
+    except ClientDisconnect:
+        raise _malformed("the connection ended before it did") from None
+
+
+async def _read(request: Request, boundary: bytes, max_bytes: int) -> Upload:
+    """Counts what comes: the length need not be announced, nor be true."""
+    if not boundary:
+        raise _malformed("its Content-Type names no boundary")
+    part, left = _Part(), max_bytes + _OVERHEAD
+    parser = part.parser(boundary)
+    async for chunk in request.stream():
+        left -= len(chunk)
+        if left < 0:
+            raise _too_large(max_bytes)
+        parser.write(chunk)
+    if not part.whole:
+        raise _malformed("it ends before its last boundary")
+    if part.filename is None:
+        raise _not_one_file()
+    return Upload(part.data.getvalue(), part.filename.decode("utf-8", "replace"))
+
+
+@attrs.define
+class _Part:
+    """Hears the parser, and refuses anything but one file."""
+
+    data: BytesIO = attrs.field(factory=BytesIO)
+    filename: bytes | None = None
+    whole: bool = False
+    _name: bytes = b""
+    _value: bytes = b""
+    _disposition: bytes = b""
+
+    def parser(self, boundary: bytes) -> MultipartParser:
+        return MultipartParser(
+            boundary,
+            {
+                "on_header_field": self._on_header_field,
+                "on_header_value": self._on_header_value,
+                "on_header_end": self._on_header_end,
+                "on_headers_finished": self._on_headers_finished,
+                "on_part_data": self._on_part_data,
+                "on_end": self._on_end,
+            },
+        )
+
+    def _on_header_field(self, chunk: bytes, start: int, end: int) -> None:
+        self._name += chunk[start:end]
+
+    def _on_header_value(self, chunk: bytes, start: int, end: int) -> None:
+        self._value += chunk[start:end]
+
+    def _on_header_end(self) -> None:
+        if self._name.lower() == b"content-disposition":
+            self._disposition = self._value
+        self._name = self._value = b""
+
+    def _on_headers_finished(self) -> None:
+        _, options = parse_options_header(self._disposition)
+        if self.filename is not None or options.get(b"name") != PART.encode() or b"filename" not in options:
+            raise _not_one_file()
+        self.filename, self._disposition = options[b"filename"], b""
+
+    def _on_part_data(self, chunk: bytes, start: int, end: int) -> None:
+        self.data.write(memoryview(chunk)[start:end])
+
+    def _on_end(self) -> None:
+        self.whole = True
+
+
+def _not_one_file() -> ProblemError:
+    return invalid([in_body(PART, f"send exactly one part, named {PART}, with a filename")])
+
+
+def _malformed(why: str) -> ProblemError:
+    return ProblemError(400, "multipart_malformed", f"the body is no whole {MULTIPART}: {why}")
+
+
+def _too_large(max_bytes: int) -> ProblemError:
+    detail = f"a file may have {max_bytes:,} bytes: send a shorter period, or raise DASHTAM_IMPORT_MAX_BYTES"
+    return ProblemError(413, "file_too_large", detail)

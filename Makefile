@@ -20,7 +20,7 @@ help: ## List the commands
 	.tools/bin/python -m pip install --quiet --disable-pip-version-check uv
 
 $(INSTALLED): pyproject.toml constraints.txt $(wildcard packages/*/pyproject.toml) examples/service/pyproject.toml | $(filter .tools/%,$(UV))
-	$(UV) venv --quiet --clear --python 3.13 .venv
+	$(UV) venv --quiet --allow-existing --python 3.13 .venv
 	$(UV) pip install --quiet --python $(BIN)/python -c constraints.txt -b constraints.txt --group dev \
 		$(foreach p,$(PACKAGES),-e '$(p)$(if $(findstring core,$(p)),[cli])')
 	@touch $@

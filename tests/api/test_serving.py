@@ -15,6 +15,7 @@ from api.people import LinesPlugin, Person, lines, problem
 from api.test_limits import HEAD, HEADERS
 from dashtam_core import UnavailableError
 from dashtam_fastapi import serve
+from dashtam_fastapi._serving import _listening
 
 REQUEST = (
     "POST /v1/imports HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n"
@@ -99,3 +100,9 @@ async def test_a_signal_ends_it_and_is_then_done_with(app: FastAPI, number: sign
 
     await asyncio.wait_for(serve(app, "127.0.0.1", 0, ready), 10)
     assert signal.getsignal(number) is before
+
+
+def test_answers_are_not_held_back() -> None:
+    """The socket names its protocol: only then does asyncio switch Nagle's algorithm off for each connection."""
+    with _listening("127.0.0.1", 0) as listener:
+        assert listener.proto == socket.IPPROTO_TCP

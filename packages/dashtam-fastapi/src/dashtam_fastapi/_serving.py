@@ -17,6 +17,7 @@ from dashtam_core import UnavailableError
 from dashtam_core.kernel import ErrorCode, ErrorKind
 
 _DRAIN_SECONDS: Final = 5
+_BACKLOG: Final = 2048
 
 
 class ServingCode(ErrorCode):
@@ -104,12 +105,25 @@ class _Server(uvicorn.Server):
 @contextmanager
 def _listening(host: str, port: int) -> Generator[socket.socket]:
     try:
-        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listener = socket.create_server(address[:2], family=family)
+        listener = _listen(host, port)
     except (OSError, UnicodeError) as error:
         raise UnavailableError(ServingCode.ADDRESS_UNAVAILABLE, _why_not(host, port, error)) from None
     with listener:
         yield listener
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    # Only where the protocol is named does asyncio switch off Nagle's algorithm, which holds answers back for 40 ms.
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(_BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+    return listener
 
 
 def _why_not(host: str, port: int, error: OSError | UnicodeError) -> str:

@@ -1,5 +1,6 @@
 """Days, identifiers, cursors and results."""
 
+import pickle
 import threading
 import time
 from collections.abc import Callable
@@ -22,6 +23,8 @@ from dashtam_core.kernel import (
     Result,
     Success,
     UnavailableCode,
+    UnavailableError,
+    ValueRefused,
     and_then,
     map_failure,
     map_success,
@@ -248,6 +251,21 @@ def test_every_code_is_its_text_and_has_a_kind(codes: type[ErrorCode]) -> None:
         assert code == code.value == code.name.lower()
         assert codes(code.value) is code  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
         assert type(code.kind) is ErrorKind
+
+
+def test_errors_are_values() -> None:
+    """Refusals compare by what they say, read as their message, and can be sent to another process."""
+    refused = ValueRefused(KernelCode.MONEY_INVALID, "write digits")
+    assert refused == ValueRefused(KernelCode("money_invalid"), "write digits")  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
+    assert str(refused) == "write digits"
+    assert pickle.loads(pickle.dumps(refused)) == refused
+
+
+@pytest.mark.xfail(strict=True, reason="the exception is given its message alone to be made anew from")
+def test_an_unavailable_machine_can_be_told_to_another_process() -> None:
+    """The exception survives pickling with its code, as worker processes need."""
+    error: UnavailableError = pickle.loads(pickle.dumps(UnavailableError(UnavailableCode.STORE_UNREACHABLE, "no")))
+    assert (error.code, error.message, str(error)) == (UnavailableCode.STORE_UNREACHABLE, "no", "no")
 
 
 @pytest.mark.parametrize(

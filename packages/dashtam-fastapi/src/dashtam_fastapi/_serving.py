@@ -114,7 +114,7 @@ def _listening(host: str, port: int) -> Generator[socket.socket]:
 
 def _listen(host: str, port: int) -> socket.socket:
     family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    # Only where the protocol is named does asyncio switch off Nagle's algorithm, which holds answers back for 40 ms.
+    # Only where the protocol is named does asyncio switch off Nagle's algorithm, which holds answers for 40 ms.
     listener = socket.socket(family, kind, protocol)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -1,0 +1,23 @@
+"""Every test of the command line runs in a folder of its own, where no setting is made."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from unit.cli.toy import CommandLine, Toy
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith("DASHTAM_")]:
+        monkeypatch.delenv(name)
+    return tmp_path
+
+
+@pytest.fixture
+def dashtam(folder: Path) -> CommandLine:
+    """The command line with the reader of toys, in a folder with one toy."""
+    (folder / "january.toy").write_text("TOY january")
+    return CommandLine(Toy())

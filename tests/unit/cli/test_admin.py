@@ -1,0 +1,222 @@
+"""`dashtam plugins`, `dashtam token`, the version, help, and commands that plugins bring."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from importlib.metadata import version
+
+import pytest
+import typer
+
+from dashtam_core import Dashtam, PluginError, Settings, Success, UnavailableError, hookimpl
+from dashtam_core.cli._app import app
+from dashtam_core.cli._exits import EXIT_CODES
+from dashtam_core.cli._host import Host
+from dashtam_core.container import AssemblyError
+from dashtam_core.identity import ExternalSubject
+from dashtam_core.kernel import ErrorKind, UnavailableCode
+from dashtam_core.memory import open_memory_store
+from dashtam_core.plugins import Plugins, StoreOpener
+from unit.cli.toy import Adding, CommandLine, Toy
+
+
+class OtherMemory:
+    """A plugin that claims a scheme which is taken."""
+
+    @hookimpl
+    def dashtam_stores(self) -> Mapping[str, StoreOpener]:
+        return {"memory": open_memory_store}
+
+
+def add_hello(target: typer.Typer) -> None:
+    @target.command("hello")
+    def hello(name: str) -> None:
+        """Greet somebody."""
+        typer.echo(f"hello {name}")
+
+
+def add_raising(error: Exception) -> Adding:
+    def add(target: typer.Typer) -> None:
+        @target.command("hello")
+        def hello() -> None:
+            raise error
+
+    return Adding(hello=add)
+
+
+def add_nothing(target: typer.Typer) -> None:
+    raise RuntimeError("out of order")
+
+
+def test_plugins_as_json() -> None:
+    """Each plugin is listed with its distribution, what it provides, and why it is not active."""
+    memory, toy, broken = CommandLine(Toy(), broken=True).json("plugins")["plugins"]
+    assert memory == {
+        "name": "memory",
+        "distribution": "dashtam-core",
+        "provides": ["store memory"],
+        "problem": None,
+        "active": True,
+    }
+    assert (toy["name"], toy["provides"]) == ("Toy", ["reader toy"])
+    assert (broken["active"], broken["problem"].split(":")[0]) == (False, "import failed")
+
+
+def test_plugins_as_a_table() -> None:
+    """The table says the same, and a broken plugin is no failure of the command."""
+    result = CommandLine(Toy(), broken=True)("plugins")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert [line.split()[0] for line in result.stdout.splitlines()] == ["plugin", "memory", "Toy", "broken"]
+    assert "ModuleNotFoundError" in result.stdout
+
+
+def test_plugins_that_claim_the_same() -> None:
+    """A conflict is told beside the list, where one looks for it."""
+    result = CommandLine(OtherMemory())("plugins", "--json")
+    assert (result.exit_code, len(json.loads(result.stdout)["plugins"])) == (0, 2)
+    assert "dashtam: the plugins memory and OtherMemory both claim the store scheme 'memory'" in result.stderr
+
+
+def test_a_token_stands_alone(dashtam: CommandLine) -> None:
+    """Stdout is the token and a line's end, the advice is on stderr, and the token is the subject's."""
+    result = dashtam("token", "--name", "laptop")
+    assert "shown once" in result.stderr
+    assert _subject_of(dashtam, result.stdout.removesuffix("\n")) == ExternalSubject("local").user_id
+
+
+def test_a_token_as_json(dashtam: CommandLine) -> None:
+    """With --json the token is a document's only value."""
+    view = dashtam.json("token")
+    assert view.keys() == {"token"}
+    assert _subject_of(dashtam, view["token"]) == ExternalSubject("local").user_id
+
+
+def test_a_token_without_a_name(dashtam: CommandLine) -> None:
+    """The core's refusal is one line, and no token is on stdout."""
+    result = dashtam("token", "--name", " ")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "dashtam: [token_name_invalid] " in result.stderr
+
+
+def _subject_of(dashtam: CommandLine, token: str) -> object:
+    async def ask() -> object:
+        async with Dashtam.open(settings=Settings(master_key="x" * 32), store=dashtam.store, plugins=()) as opened:
+            answer = await opened.authenticate(token)
+            assert isinstance(answer, Success)
+            return answer.unwrap().user_id
+
+    return asyncio.run(ask())
+
+
+def test_the_version_loads_no_plugin(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The version is told even where settings are wrong."""
+    monkeypatch.setenv("DASHTAM_MASTER_KEY", "short")
+    result = CommandLine()("--version")
+    assert (result.exit_code, result.stdout) == (0, f"dashtam-core {version('dashtam-core')}\n")
+
+
+def test_help_lists_what_plugins_bring() -> None:
+    """Help shows the built-in commands and those of plugins, each with its sentence."""
+    shown = CommandLine(Adding(hello=add_hello))("--help").stdout
+    names = ["read", "import", "accounts", "transactions", "plugins", "token", "hello"]
+    assert [line.split()[0] for line in shown.partition("Commands:\n")[2].splitlines()] == names
+    assert "Greet somebody." in shown
+
+
+@pytest.mark.parametrize("name", ["read", "import", "accounts", "transactions", "plugins", "token"])
+def test_every_command_explains_itself(name: str) -> None:
+    """Each command has --json and a sentence of help."""
+    result = CommandLine()(name, "--help")
+    assert result.exit_code == 0
+    assert "--json" in result.stdout
+    assert result.stdout.splitlines()[2].endswith(".")
+
+
+def test_a_contributed_command_runs() -> None:
+    """A plugin's command is called with its arguments."""
+    assert CommandLine(Adding(hello=add_hello))("hello", "Ada").stdout == "hello Ada\n"
+
+
+def test_a_command_that_cannot_be_added() -> None:
+    """It is named in one line, and help and the other commands go on."""
+    dashtam = CommandLine(Toy(), Adding(hello=add_nothing, ciao=add_hello))
+    shown = dashtam("--help")
+    assert (shown.exit_code, "transactions" in shown.stdout) == (0, True)
+    assert "dashtam: the command hello could not be added: RuntimeError: out of order\n" in shown.stderr
+    assert dashtam("hello").exit_code == 2
+    assert dashtam("plugins").stderr == ""
+
+
+def test_two_plugins_with_one_command() -> None:
+    """Help goes on without either, and asking for it says which two they are."""
+
+    class OtherAdding(Adding):
+        pass
+
+    dashtam = CommandLine(Adding(hello=add_hello), OtherAdding(hello=add_hello))
+    assert (dashtam("--help").exit_code, dashtam("plugins").exit_code) == (0, 0)
+    result = dashtam("hello", "Ada")
+    assert result.exit_code == 3
+    assert result.stderr.startswith("dashtam: the plugins Adding and OtherAdding both claim the command 'hello'")
+
+
+@pytest.mark.parametrize(("name", "package"), [("serve", "dashtam-fastapi"), ("db", "dashtam-postgres")])
+def test_a_command_of_a_package_that_is_not_installed(name: str, package: str) -> None:
+    """One line says what to install."""
+    result = CommandLine()(name, "--port", "1")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == f"dashtam: the command {name} comes in a package of its own: pip install {package}\n"
+
+
+def test_an_unknown_command() -> None:
+    """It is refused, after the plugins that might have brought it."""
+    result = CommandLine(broken=True)("nonsense")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("dashtam: the plugin broken is not active: ")
+    assert "No such command 'nonsense'" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (UnavailableError(UnavailableCode.STORE_UNREACHABLE, "no answer"), "[store_unreachable] no answer"),
+        (PluginError("two\nlines"), "two lines"),
+        (AssemblyError("a gap"), "a gap"),
+    ],
+)
+def test_what_is_not_there_is_one_line(error: Exception, line: str) -> None:
+    """Errors of the installation exit with 3 from any command, a plugin's too."""
+    result = CommandLine(add_raising(error))("hello")
+    assert (result.exit_code, result.stdout, result.stderr) == (3, "", f"dashtam: {line}\n")
+
+
+def test_an_unexpected_error_stays_one() -> None:
+    """A bug is not dressed up as anything else."""
+    with pytest.raises(ZeroDivisionError):
+        CommandLine(add_raising(ZeroDivisionError()))("hello")
+
+
+def test_every_kind_of_refusal_has_an_exit_code() -> None:
+    """2 is the caller's to put right, 3 the machine's, 4 is not allowed."""
+    three_and_four = {
+        ErrorKind.UNAVAILABLE: 3,
+        ErrorKind.UNAUTHENTICATED: 4,
+        ErrorKind.FORBIDDEN: 4,
+    }
+    assert {kind: three_and_four.get(kind, 2) for kind in ErrorKind} == EXIT_CODES
+
+
+def test_a_named_plugin_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The installed plugins are looked for by the setting, and a wrong name is one line."""
+    monkeypatch.setenv("DASHTAM_PLUGINS", "no-such-plugin")
+    dashtam = CommandLine()
+    dashtam._find = Plugins.installed  # type: ignore[method-assign]
+    result = dashtam("plugins")
+    assert (result.exit_code, result.stdout) == (3, "")
+    assert result.stderr.startswith("dashtam: DASHTAM_PLUGINS names no-such-plugin")
+
+
+def test_the_app_has_a_host_of_its_own() -> None:
+    """Without a test's host, commands use what is installed and configured."""
+    assert app.info.context_settings == {"obj": Host()}
+    assert Host().find_plugins == Plugins.installed

@@ -24,7 +24,7 @@ from dashtam_core.accounts import (
     TransactionStatus,
     TransactionType,
 )
-from dashtam_core.identity import ApiToken, ExternalSubject, TokenId
+from dashtam_core.identity import ACCOUNTS_READ, TOKENS_WRITE, ApiToken, ExternalSubject, TokenId
 from dashtam_core.kernel import Currency, Money, Subject, new_id
 from dashtam_core.store import Store, UnitOfWork
 
@@ -157,7 +157,14 @@ def document(digit: str = "1", **changes: Any) -> ImportDocument:
 
 
 def token(of: Subject, digit: str = "1") -> ApiToken:
-    return ApiToken(TokenId(new_id()), of.user_id, "phone", bytes.fromhex(digit * 64), NOON)
+    return ApiToken(
+        token_id=TokenId(new_id()),
+        user_id=of.user_id,
+        name="phone",
+        token_hash=bytes.fromhex(digit * 64),
+        permissions=frozenset({TOKENS_WRITE, ACCOUNTS_READ}),
+        created_at=NOON,
+    )
 
 
 async def have(store: Store, subject: Subject, *accounts: Account) -> list[Account]:

@@ -356,7 +356,7 @@ class StoreConformance:
     async def test_the_ends_of_the_calendar_are_kept(self, store: Store, beside: int) -> None:
         """Days and instants from year 1 to year 9999 come back exactly, and sort."""
         (one,) = await have(store, ANN, account("one"))
-        first, last = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+        first, last = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
         rows = [
             row(text, posted_date=at.date(), value_date=at.date(), transaction_date=at.date(), posted_at=at)
             for text, at in [("first", first), ("noon", NOON), ("last", last)]

@@ -176,7 +176,6 @@ class Misspelled:
         raise NotImplementedError
 
 
-@pytest.mark.xfail(strict=True, reason="an AttributeError in a type written as text comes out bare")
 def test_an_attribute_that_cannot_be_found_is_explained() -> None:
     """A type that its module does not have is named with the factory, as a missing name is."""
     factory: Callable[..., Engine] = Misspelled().make  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
@@ -229,7 +228,6 @@ def keywords(*, engine: Engine) -> Engine:
     return engine
 
 
-@pytest.mark.xfail(strict=True, reason="parameters are filled by position, so this fails at the first request")
 def test_parameters_by_keyword_are_filled() -> None:
     """A factory whose parameters go by keyword alone, as kw_only attrs classes have them, is filled as well."""
     whole = container(provide(Keywords).by(Keywords))

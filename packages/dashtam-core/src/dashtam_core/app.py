@@ -91,7 +91,7 @@ class Dashtam:
             AssemblyError: something needs a port that nothing provides.
         """
         chosen = settings or _settings()
-        found = Plugins.installed(chosen.plugins) if plugins is None else Plugins.of(plugins)
+        found = Plugins.installed(chosen.plugins) if plugins is None else Plugins.of(plugins).strict()
         bindings = (
             provide(Clock).by(SystemClock),
             provide(Keyring).by(lambda: MasterKey(_master_secret(chosen, given=store is not None))),

@@ -7,7 +7,7 @@ made once. The whole plan is worked out when the container is built, so a gap or
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import attrs
 from typing_extensions import TypeForm
@@ -45,15 +45,17 @@ def provide[P](port: TypeForm[P], /) -> Port[P]:
     return Port(port)
 
 
+_VARIADIC: Final = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
 type _Values = dict[Any, Any]
 
 
 @attrs.frozen
 class _Plan:
-    """How a port is made: its factory, what that needs, and whether any of it belongs to one request."""
+    """How a port is made: its factory, what each parameter takes, and whether any of it belongs to one request."""
 
     factory: Callable[..., Any]
-    needs: tuple[Any, ...]
+    needs: Mapping[str, Any]
     per_request: bool
 
 
@@ -62,8 +64,10 @@ class Container:
 
     def __init__(self, bindings: Iterable[Binding], *, request_ports: Sequence[Any] = ()) -> None:
         self._factories = {binding.port: binding.factory for binding in bindings}
-        self._plans = {port: _Plan(_given_with_request, (), per_request=True) for port in request_ports}
+        self._plans = {port: _Plan(_given_with_request, {}, per_request=True) for port in request_ports}
         self._app: _Values = {}
+        for port in self._plans.keys() & self._factories.keys():
+            raise AssemblyError(f"{_name(port)} comes with each request: it cannot be provided")
         for port in self._factories:
             self._plan(port, ())
 
@@ -76,12 +80,11 @@ class Container:
 
     def maker[P](self, factory: Callable[..., P], /) -> Callable[[Mapping[Any, Any]], P]:
         """A function that calls `factory` with its parameters filled, given what one request brings."""
-        needs = _parameters(factory)
-        makers = [self._maker(port, factory) for port in needs]
+        makers = {name: self._maker(port, factory) for name, port in _parameters(factory).items()}
 
         def make(request: Mapping[Any, Any]) -> P:
             values = dict(request)
-            return factory(*[one(values) for one in makers])
+            return factory(**{name: one(values) for name, one in makers.items()})
 
         return make
 
@@ -95,7 +98,7 @@ class Container:
         plan = self._plans[port]
         scope = values if plan.per_request else self._app
         if port not in scope:
-            scope[port] = plan.factory(*[self._make(need, values) for need in plan.needs])
+            scope[port] = plan.factory(**{name: self._make(need, values) for name, need in plan.needs.items()})
         return scope[port]
 
     def _plan(self, port: Any, needed_by: tuple[Any, ...]) -> _Plan:
@@ -114,7 +117,7 @@ class Container:
             )
         factory = self._factories[port]
         needs = _parameters(factory)
-        plans = [self._plan(need, path) for need in needs]
+        plans = [self._plan(need, path) for need in needs.values()]
         self._plans[port] = _Plan(factory, needs, any(plan.per_request for plan in plans))
         return self._plans[port]
 
@@ -123,19 +126,19 @@ def _given_with_request() -> None:  # pragma: no cover - the request always brin
     raise AssertionError("a request did not bring what it should")
 
 
-def _parameters(factory: Callable[..., Any]) -> tuple[Any, ...]:
-    """The types of a factory's parameters that have no default, in order."""
+def _parameters(factory: Callable[..., Any]) -> Mapping[str, Any]:
+    """The type of each parameter of a factory that has no default, by name."""
     try:
         parameters = inspect.signature(factory, eval_str=True).parameters.values()
-    except (NameError, ValueError) as error:
+    except (AttributeError, NameError, TypeError, ValueError) as error:
         raise AssemblyError(f"the parameters of {_name(factory)} cannot be read: {error}") from error
     required = [one for one in parameters if one.default is one.empty]
-    untyped = [one.name for one in required if one.annotation is one.empty]
+    untyped = [one.name for one in required if one.annotation is one.empty or one.kind in _VARIADIC]
     if untyped:
         raise AssemblyError(
             f"{_name(factory)} takes {', '.join(untyped)} without a type: annotate it with its port"
         )
-    return tuple(one.annotation for one in required)
+    return {one.name: one.annotation for one in required}
 
 
 def _name(thing: Any) -> str:

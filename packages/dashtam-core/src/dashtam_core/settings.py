@@ -17,8 +17,8 @@ IMPORT_MAX_BYTES: Final = 64 * 1024 * 1024
 
 def default_data_dir(environ: Mapping[str, str] = os.environ) -> Path:
     """The person's own folder for data by the XDG base directory specification."""
-    home = environ.get("XDG_DATA_HOME")
-    return (Path(home) if home else Path.home() / ".local" / "share") / "dashtam"
+    home = Path(environ.get("XDG_DATA_HOME", ""))
+    return (home if home.is_absolute() else Path.home() / ".local" / "share") / "dashtam"
 
 
 @attrs.frozen(kw_only=True)
@@ -80,7 +80,10 @@ def _key(text: str) -> str:
 
 
 def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    if not names:
+        raise ValueError("names no plugin: write names with commas between them, or leave it unset to load all")
+    return names
 
 
 def _bytes(text: str) -> int:

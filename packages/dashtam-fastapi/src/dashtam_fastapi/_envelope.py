@@ -1,16 +1,16 @@
 """What surrounds every request: its id, and the answer to what nobody expected."""
 
+import logging
 import re
-import traceback
 from typing import Final
 
-import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dashtam_core.kernel import new_id
 from dashtam_fastapi._problems import problem_response
 
+_log: Final = logging.getLogger(__name__)
 _SANE: Final = re.compile(r"[A-Za-z0-9._~-]{1,64}", re.ASCII)
 
 
@@ -36,27 +36,16 @@ class Envelope:
                 headers.setdefault("x-content-type-options", "nosniff")
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
-            try:
-                await self._app(scope, receive, named)
-            except Exception as error:  # noqa: BLE001 - the last place where one can be answered
-                _log(scope, request_id, error)
-                if not started:
-                    await problem_response(error)(scope, receive, named)
+        try:
+            await self._app(scope, receive, named)
+        except Exception as error:  # noqa: BLE001 - the last place where one can be answered
+            line = "request failed: %s %s, request-id %s"
+            _log.error(line, scope["method"], scope["path"], request_id, exc_info=error)
+            if not started:
+                await problem_response(error)(scope, receive, named)
 
 
 def _request_id(scope: Scope) -> str:
     """The caller's own id for the request if it is a plain token, else a new one."""
     given = Headers(scope=scope).get("request-id", "")
     return given if _SANE.fullmatch(given) else str(new_id())
-
-
-def _log(scope: Scope, request_id: str, error: Exception) -> None:
-    """Formats the traceback itself: renderers for terminals print local variables, which hold tokens and files."""
-    structlog.get_logger(__name__).error(
-        "request failed",
-        request_id=request_id,
-        method=scope["method"],
-        path=scope["path"],
-        exception="".join(traceback.format_exception(error)),
-    )

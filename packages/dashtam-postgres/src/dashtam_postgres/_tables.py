@@ -23,7 +23,7 @@ from sqlalchemy import (
     Uuid,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP
 
 REVISION: Final = "0001"
 """The migration this version of the package works with."""
@@ -142,6 +142,7 @@ api_token = Table(
     Column("user_id", Uuid, nullable=False),
     Column("name", Text, nullable=False),
     Column("token_hash", LargeBinary, nullable=False),
+    Column("permissions", ARRAY(Text), nullable=False),
     Column("created_at", _INSTANT, nullable=False),
     UniqueConstraint("token_hash", name="api_token_hash"),
 )

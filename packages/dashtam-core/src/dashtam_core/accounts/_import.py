@@ -30,6 +30,7 @@ from dashtam_core.messaging import Command, DomainEvent, Outgoing, Query
 
 _KEY_BYTES: Final = 16
 _MAX_FILENAME: Final = 255
+_MASK: Final = 4
 FILE_PROVIDER: Final = "file"
 """The provider of every account that came from statement files, whatever their format."""
 
@@ -199,8 +200,10 @@ def _prepared(key: bytes, statements: Sequence[AccountBatch]) -> PreparedAccount
 
 
 def _mask(number: str) -> str | None:
+    """The last four characters, of a short number fewer: at most half of it."""
     characters = [each for each in number if each.isalnum()]
-    return "".join(characters[-4:]) or None
+    shown = min(_MASK, len(characters) // 2)
+    return "".join(characters[-shown:]) if shown else None
 
 
 def _name(account: AccountData, mask: str | None) -> str:

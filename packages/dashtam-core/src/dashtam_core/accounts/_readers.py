@@ -1,5 +1,6 @@
 """The port through which statement files come in, and the choice of the reader that knows a file."""
 
+import logging
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -9,6 +10,8 @@ from dashtam_core.accounts._batch import SyncBatch
 from dashtam_core.accounts._errors import ImportCode, ImportFailed
 from dashtam_core.kernel import Failure, Result
 from dashtam_core.settings import IMPORT_MAX_BYTES
+
+_log = logging.getLogger(__name__)
 
 
 @attrs.frozen(kw_only=True)
@@ -59,7 +62,7 @@ class StatementReaders:
                 "download a shorter period, or raise DASHTAM_IMPORT_MAX_BYTES",
             )
         for reader in self.readers:
-            if reader.recognizes(data):
+            if _recognizes(reader, data):
                 return reader.read(data)
         return _refused(ImportCode.FORMAT_UNKNOWN, self._unknown())
 
@@ -68,6 +71,15 @@ class StatementReaders:
             return "no statement reader is installed: pip install dashtam-files"
         known = ", ".join(sorted(reader.name for reader in self.readers))
         return f"this is no statement file of a known format ({known}): export one of these from your bank"
+
+
+def _recognizes(reader: StatementReader, data: bytes) -> bool:
+    """What the reader says; one that fails while it looks is logged, and leaves the file to the others."""
+    try:
+        return reader.recognizes(data)
+    except Exception:  # noqa: BLE001 - a foreign reader's defect is not the others'
+        _log.exception("the statement reader %s failed while it looked at a file", reader.name)
+        return False
 
 
 def _refused(code: ImportCode, message: str) -> Failure[ImportFailed]:

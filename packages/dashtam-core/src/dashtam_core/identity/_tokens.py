@@ -8,7 +8,7 @@ from uuid import UUID
 
 import attrs
 
-from dashtam_core.identity._permissions import OWNER, TOKENS_WRITE
+from dashtam_core.identity._permissions import TOKENS_WRITE
 from dashtam_core.kernel import (
     PUBLIC,
     Clock,
@@ -49,6 +49,8 @@ class ApiToken:
     user_id: UserId
     name: str
     token_hash: bytes = attrs.field(repr=False)
+    permissions: frozenset[Permission]
+    """What it may do: never more than its maker could."""
     created_at: datetime
 
 
@@ -66,7 +68,7 @@ class ApiTokens(Protocol):
 
 @attrs.frozen
 class CreateApiToken(Command[str, IdentityRefused]):
-    """Make a bearer token for the acting subject. The answer is the token itself, which is never shown again."""
+    """Make a bearer token that may do what the acting subject may. The answer is the token, shown this once."""
 
     permission: ClassVar[Permission] = TOKENS_WRITE
     name: str
@@ -86,7 +88,14 @@ class CreateApiTokenHandler:
             )
         secret = _PREFIX + secrets.token_urlsafe(32)
         await self.tokens.add(
-            ApiToken(TokenId(new_id()), self.subject.user_id, name, _hash(secret), self.clock.now())
+            ApiToken(
+                token_id=TokenId(new_id()),
+                user_id=self.subject.user_id,
+                name=name,
+                token_hash=_hash(secret),
+                permissions=self.subject.permissions,
+                created_at=self.clock.now(),
+            )
         )
         return Success(secret)
 
@@ -112,7 +121,7 @@ class AuthenticateHandler:
                     "this token is not known: check that it was copied whole, or make one with `dashtam token`",
                 )
             )
-        return Success(Subject(token.user_id, OWNER))
+        return Success(Subject(token.user_id, token.permissions))
 
 
 def _hash(token: str) -> bytes:

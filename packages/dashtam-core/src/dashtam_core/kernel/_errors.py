@@ -69,3 +69,6 @@ class UnavailableError(Exception):
         super().__init__(message)
         self.code = code
         self.message = message
+
+    def __reduce__(self) -> "tuple[type[UnavailableError], tuple[ErrorCode, str]]":
+        return type(self), (self.code, self.message)

@@ -1,5 +1,6 @@
 """Exact amounts: `Decimal` with a currency, never a float, never silently rounded."""
 
+import re
 from decimal import ROUND_HALF_EVEN, Context, Decimal, Inexact, InvalidOperation
 from typing import Final
 
@@ -15,6 +16,8 @@ MAX_DIGITS: Final = 38
 
 # The default context rounds to 28 digits without a word; this one raises instead.
 _EXACT: Final = Context(prec=MAX_DIGITS * 2, traps=[Inexact, InvalidOperation])
+_ROUNDING: Final = Context(prec=MAX_DIGITS * 2, rounding=ROUND_HALF_EVEN)
+_PLAIN: Final = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)")
 
 
 class CurrencyMismatchError(ValueError):
@@ -23,10 +26,15 @@ class CurrencyMismatchError(ValueError):
 
 def amount_text(amount: Decimal, /, *, places: int = 0) -> str:
     """`amount` in plain digits, all that it has and at least `places` after the decimal mark."""
-    exponent = amount.as_tuple().exponent
-    if isinstance(exponent, int) and -exponent < places:
+    if -_exponent(amount) < places:
         amount = amount.quantize(Decimal(1).scaleb(-places), context=_EXACT)
-    return format(amount, "f")
+    return format(amount or amount.copy_abs(), "f")
+
+
+def _exponent(amount: Decimal) -> int:
+    exponent = amount.as_tuple().exponent
+    assert isinstance(exponent, int), "an amount is finite"
+    return exponent
 
 
 def _fits(amount: Decimal) -> bool:
@@ -77,10 +85,10 @@ class Money:
 
     def rounded(self) -> "Money":
         """The same amount at its currency's exponent, half to even; units outside ISO 4217 stay exact."""
-        if self.currency.exponent is None:
+        places = self.currency.exponent
+        if places is None or -_exponent(self.amount) <= places:
             return self
-        step = Decimal(1).scaleb(-self.currency.exponent)
-        return Money(self.amount.quantize(step, ROUND_HALF_EVEN, Context(prec=MAX_DIGITS * 2)), self.currency)
+        return Money(self.amount.quantize(Decimal(1).scaleb(-places), context=_ROUNDING), self.currency)
 
     @property
     def text(self) -> str:
@@ -98,10 +106,7 @@ class Money:
 
 def _decimal(text: str) -> Decimal | None:
     plain = text.strip()
-    if len(plain) > MAX_DIGITS * 2 or not plain.isascii() or "_" in plain:
+    if len(plain) > MAX_DIGITS * 2 or not _PLAIN.fullmatch(plain):
         return None
-    try:
-        number = Decimal(plain)
-    except InvalidOperation:
-        return None
+    number = Decimal(plain)
     return number if _fits(number) else None

@@ -35,7 +35,7 @@ class Cursors:
 
     def write(self, position: str, /, *, scope: str) -> str:
         raw = position.encode()
-        return base64.urlsafe_b64encode(self._mac(raw, scope) + raw).rstrip(b"=").decode()
+        return _encoded(self._mac(raw, scope) + raw)
 
     def read(self, cursor: str, /, *, scope: str) -> Result[str, ValueRefused]:
         raw = _decoded(cursor)
@@ -54,8 +54,14 @@ class Cursors:
         return hmac.digest(self.key, scope.encode() + b"\0" + position, hashlib.sha256)[:_MAC_BYTES]
 
 
+def _encoded(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
 def _decoded(cursor: str) -> bytes:
+    """The bytes of a cursor that is spelled just as we spell it, or none."""
     try:
-        return base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
     except (binascii.Error, ValueError):
         return b""
+    return raw if _encoded(raw) == cursor else b""

@@ -206,7 +206,8 @@ class MemoryTokens:
 
     async def add(self, token: ApiToken, /) -> None:
         assert token.user_id == self.unit.user_id, "a token is its maker's"
-        assert self.unit.put(self.unit.people_tokens, token.token_hash, token), "256 random bits do not repeat"
+        added = self.unit.put(self.unit.people_tokens, token.token_hash, token)
+        assert added, "256 random bits do not repeat"
 
     async def find(self, token_hash: bytes, /) -> ApiToken | None:
         return self.unit.people_tokens.get(token_hash)

@@ -1,6 +1,6 @@
 """What happened, told to whoever asked to hear: for critical workflows, after the change is committed."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, Protocol, Self
 
 import attrs
@@ -12,7 +12,7 @@ class DomainEvent:
     __slots__ = ()
 
     @classmethod
-    def heard_by(cls, subscriber: Callable[[Self], Awaitable[None]], /) -> "Subscription":
+    def heard_by(cls, subscriber: Callable[[Self], Coroutine[Any, Any, None]], /) -> "Subscription":
         """The registration of one async function that is told of this event."""
         return Subscription(cls, subscriber)
 
@@ -22,7 +22,7 @@ class Subscription:
     """An event class with one who is told of it. Made by `heard_by`."""
 
     event: type[DomainEvent]
-    subscriber: Callable[[Any], Awaitable[None]]
+    subscriber: Callable[[Any], Coroutine[Any, Any, None]]
 
 
 class EventBus(Protocol):

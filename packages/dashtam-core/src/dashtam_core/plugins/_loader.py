@@ -14,6 +14,8 @@ from dashtam_core.plugins._hooks import GROUP, CommandAdder, StoreOpener
 from dashtam_core.settings import Settings
 from dashtam_core.store import OpenStore
 
+type _Answer = Any
+
 _PACKAGES = {"postgresql": "dashtam-postgres", "embedded": "dashtam-embedded dashtam-postgres"}
 
 
@@ -41,6 +43,7 @@ class Plugins:
     def __init__(self) -> None:
         self._manager = pluggy.PluginManager(GROUP)
         self._manager.add_hookspecs(_hooks)
+        self._answers: dict[str, list[tuple[str, _Answer]]] = {}
         self.reports: list[PluginReport] = []
 
     @classmethod
@@ -63,14 +66,24 @@ class Plugins:
         from dashtam_core.plugins import _builtin
 
         found = cls()
-        for plugin, name in [(_builtin, "memory"), *((plugin, _plugin_name(plugin)) for plugin in plugins)]:
-            found.add(plugin, name, "dashtam-core" if plugin is _builtin else None)
+        found.add(_builtin, "memory", "dashtam-core")
+        for place, plugin in enumerate(plugins, 1):
+            name = _plugin_name(plugin)
+            taken = name in {report.name for report in found.reports}
+            found.add(plugin, f"{name} ({place})" if taken else name)
         return found
+
+    def strict(self) -> Self:
+        """Itself, if every plugin works; else an error that names the first which does not."""
+        for report in self.reports:
+            if report.problem is not None:
+                raise PluginError(f"the plugin {report.name} cannot be used: {report.problem}")
+        return self
 
     @property
     def readers(self) -> tuple[StatementReader, ...]:
         """Every statement reader, in the order of their plugins."""
-        return tuple(reader for _, some in self._answers("dashtam_readers") for reader in some)
+        return tuple(reader for _, some in self._answers.get("dashtam_readers", ()) for reader in some)
 
     @property
     def stores(self) -> Mapping[str, StoreOpener]:
@@ -105,39 +118,40 @@ class Plugins:
             return
         try:
             plugin = entry.load()
-        except Exception as error:  # noqa: BLE001 - whatever a plugin's import raises is that plugin's problem
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a plugin's import raises is that plugin's problem
             problem = f"import failed: {type(error).__name__}: {error}"
             self.reports.append(PluginReport(entry.name, distribution, problem=problem))
             return
         self.add(plugin, entry.name, distribution)
 
     def add(self, plugin: object, name: str, distribution: str | None = None) -> None:
-        """Register a plugin; one that does not fit is reported and left out."""
+        """Register a plugin; one that does not fit, or whose hooks fail, is reported and left out."""
         try:
             self._manager.register(plugin, name)
             self._manager.check_pending()
-        except (ValueError, pluggy.PluginValidationError) as error:
+            answers = dict(self._asked(plugin))
+        except Exception as error:  # noqa: BLE001 - whatever a plugin does wrong is that plugin's problem
             if self._manager.get_plugin(name) is plugin:
                 self._manager.unregister(plugin)
-            self.reports.append(PluginReport(name, distribution, problem=str(error)))
+            problem = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+            self.reports.append(PluginReport(name, distribution, problem=problem))
             return
-        self.reports.append(PluginReport(name, distribution, tuple(self._provides(plugin))))
+        for hook, answer in answers.items():
+            self._answers.setdefault(hook, []).append((name, answer))
+        self.reports.append(PluginReport(name, distribution, tuple(_provided(answers))))
 
-    def _provides(self, plugin: object) -> Iterable[str]:
+    def _asked(self, plugin: object) -> Iterable[tuple[str, _Answer]]:
+        """What the plugin answers to each hook it implements. Each is called once, here."""
         for hook in self._manager.get_hookcallers(plugin) or ():
             answer: Any = next(each.function() for each in hook.get_hookimpls() if each.plugin is plugin)
-            for item in answer:
-                yield f"{hook.name.removeprefix('dashtam_').removesuffix('s')} {getattr(item, 'name', item)}"
-
-    def _answers(self, hook: str) -> Iterable[tuple[str, Any]]:
-        """Each plugin's name with its answer, the first registered first."""
-        caller: pluggy.HookCaller = getattr(self._manager.hook, hook)
-        return [(each.plugin_name, each.function()) for each in caller.get_hookimpls()]
+            if answer is None:
+                raise ValueError(f"{hook.name} answers None: return what it provides, an empty tuple for nothing")
+            yield hook.name, answer if isinstance(answer, Mapping) else tuple(answer)
 
     def _claimed(self, hook: str, what: str) -> dict[str, Callable[..., Any]]:
         claimed: dict[str, Callable[..., Any]] = {}
         owners: dict[str, str] = {}
-        for plugin, answer in self._answers(hook):
+        for plugin, answer in self._answers.get(hook, ()):
             for name, value in answer.items():
                 if name in owners:
                     raise PluginError(
@@ -146,6 +160,12 @@ class Plugins:
                     )
                 owners[name], claimed[name] = plugin, value
         return claimed
+
+
+def _provided(answers: Mapping[str, _Answer]) -> Iterable[str]:
+    for hook, answer in answers.items():
+        for item in answer:
+            yield f"{hook.removeprefix('dashtam_').removesuffix('s')} {getattr(item, 'name', item)}"
 
 
 def _plugin_name(plugin: object) -> str:

@@ -89,6 +89,7 @@ CREATE TABLE api_token (
     user_id uuid NOT NULL,
     name text NOT NULL,
     token_hash bytea NOT NULL,
+    permissions text[] NOT NULL,
     created_at timestamptz NOT NULL,
     CONSTRAINT api_token_hash UNIQUE (token_hash)
 );

@@ -1,0 +1,109 @@
+"""The `dashtam` command: its own commands by name, and those that plugins contribute."""
+
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import Annotated, Any, Final
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_group
+
+from dashtam_core.cli._admin import create_token, list_plugins
+from dashtam_core.cli._exits import UNAVAILABLE, stop
+from dashtam_core.cli._host import Host, note_inactive
+from dashtam_core.cli._lists import list_accounts, list_transactions
+from dashtam_core.cli._settings import load_settings
+from dashtam_core.cli._show import aside, line, note
+from dashtam_core.cli._statements import import_files, read
+from dashtam_core.container import AssemblyError
+from dashtam_core.kernel import UnavailableError
+from dashtam_core.plugins import CommandAdder, PluginError, Plugins
+
+_PACKAGES: Final = {"db": "dashtam-postgres", "serve": "dashtam-fastapi"}
+
+
+class Commands(TyperGroup):
+    """The built-in commands at once; plugins are loaded only for help and for a name that is not built in."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().main(*args, **kwargs)
+        except UnavailableError as error:
+            stop(f"[{error.code}] {error.message}", UNAVAILABLE)
+        except (PluginError, AssemblyError) as error:
+            stop(str(error), UNAVAILABLE)
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        try:
+            added = sorted(_plugins(ctx).commands)
+        except PluginError as error:
+            note(str(error))
+            added = []
+        return list(dict.fromkeys([*super().list_commands(ctx), *added]))
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        built_in = super().get_command(ctx, cmd_name)
+        if built_in is not None:
+            return built_in
+        found = _plugins(ctx)
+        if cmd_name in found.commands:
+            return _added(cmd_name, found.commands)
+        if not ctx.resilient_parsing:
+            _note_missing(cmd_name, found)
+        return None
+
+
+def _plugins(ctx: Any) -> Plugins:
+    return Host.of(ctx).plugins(load_settings())
+
+
+def _added(name: str, adders: Mapping[str, CommandAdder]) -> Any:
+    """The command as its plugin makes it, or None and a line that says why not."""
+    app = typer.Typer(rich_markup_mode=None)
+    try:
+        with aside():
+            adders[name](app)
+        return get_group(app).commands[name]
+    except Exception as error:  # noqa: BLE001 - whatever a plugin raises leaves the other commands as they are
+        note(f"the command {name} could not be added: {type(error).__name__}: {error}")
+        return None
+
+
+def _note_missing(name: str, found: Plugins) -> None:
+    """Says which package brings a command, or which plugin may have failed to."""
+    package = _PACKAGES.get(name)
+    if package and package not in {report.distribution for report in found.reports}:
+        stop(f"the command {name} comes in a package of its own: pip install {package}", 2)
+    note_inactive(found)
+
+
+def _show_version(*, wanted: bool) -> None:
+    if wanted:
+        line(f"dashtam-core {version('dashtam-core')}")
+        raise typer.Exit
+
+
+def _root(
+    *,
+    _: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Bank statements and accounts in one private store of your own."""
+
+
+app = typer.Typer(
+    cls=Commands,
+    callback=_root,
+    context_settings={"obj": Host()},
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command("read")(read)
+app.command("import")(import_files)
+app.command("accounts")(list_accounts)
+app.command("transactions")(list_transactions)
+app.command("plugins")(list_plugins)
+app.command("token")(create_token)

@@ -1,0 +1,31 @@
+"""How a command ends: one line on stderr, and an exit code that a script can act on."""
+
+from typing import Any, Final, NoReturn
+
+from dashtam_core.cli._show import note
+from dashtam_core.kernel import DomainError, ErrorKind, Failure, Result, Success
+
+UNAVAILABLE: Final = 3
+"""Something Dashtam needs is not there or not set up."""
+
+EXIT_CODES: Final = dict.fromkeys(ErrorKind, 2) | {
+    ErrorKind.UNAVAILABLE: UNAVAILABLE,
+    ErrorKind.UNAUTHENTICATED: 4,
+    ErrorKind.FORBIDDEN: 4,
+}
+"""2 is for what the caller can put right."""
+
+
+def stop(message: str, code: int) -> NoReturn:
+    """End the command with one line, `dashtam: <message>`, on stderr and this exit code."""
+    note(message)
+    raise SystemExit(code)
+
+
+def value_of[T, E: DomainError[Any]](result: Result[T, E], /) -> T:
+    """The value of a success; a failure ends the command with its code and message."""
+    match result:
+        case Success(value):
+            return value
+        case Failure(error):
+            stop(f"[{error.code}] {error.message}", EXIT_CODES[error.code.kind])

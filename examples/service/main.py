@@ -72,14 +72,15 @@ async def contents(demo: Actor) -> Iterator[str]:
 
 def welcome(url: str, token: str) -> list[str]:
     """Where to go, and what to try."""
+    curl = f"  curl -H 'Authorization: Bearer {token}'"
     return [
         "",
         f"API              {url}/v1",
         f"Try it at        {url}/docs   (Authorize with the token)",
         f"Token            {token}",
         "",
-        f"  curl -H 'Authorization: Bearer {token}' '{url}/v1/transactions?limit=3'",
-        f"  curl -H 'Authorization: Bearer {token}' -F file=@examples/service/statements/household.ofx {url}/v1/imports",
+        f"{curl} '{url}/v1/transactions?limit=3'",
+        f"{curl} -F file=@examples/service/statements/household.ofx {url}/v1/imports",
         "",
         "Ctrl-C stops it; the data stays.",
     ]

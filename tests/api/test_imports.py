@@ -118,7 +118,7 @@ async def test_a_body_cut_short_is_not_imported(ann: Person, body: bytes) -> Non
 
 
 async def test_a_bug_is_answered_without_a_word_of_it(
-    ann: Person, plugin: LinesPlugin, capsys: pytest.CaptureFixture[str]
+    ann: Person, plugin: LinesPlugin, caplog: pytest.LogCaptureFixture
 ) -> None:
     """An exception answers 500 with nothing internal, runs once, and is logged once under the request's id."""
     answer = await ann.upload(b"EXPLODE")
@@ -126,7 +126,7 @@ async def test_a_bug_is_answered_without_a_word_of_it(
     for leak in (SECRET, "RuntimeError", "Traceback", ".py"):
         assert leak not in answer.text
     assert plugin.reader.reads == 1
-    log = capsys.readouterr().out
+    log = caplog.text
     assert log.count("request failed") == 1
     assert log.count("RuntimeError: ") == 1
     assert answer.headers["request-id"] in log

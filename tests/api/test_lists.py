@@ -57,7 +57,7 @@ async def test_filters_narrow_the_list(ann: Person) -> None:
 
 async def test_accounts_are_listed_by_pages_with_their_balances(ann: Person) -> None:
     """Accounts come in the order they were added, and each is what its own address gives."""
-    for name in "ABC":
+    for name in ("1A", "1B", "1C"):
         await ann.upload(lines(name, "2026-01-01;1;x"))
     accounts = await _everything(ann, "/v1/accounts", limit=2)
     assert [account["mask"] for account in accounts] == ["A", "B", "C"]

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from dashtam_core import Failure, UnavailableError
+from dashtam_core import Failure, Settings, UnavailableError
 from dashtam_fastapi import ServiceSettings, create_app
-from dashtam_fastapi._settings import core_settings
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +26,7 @@ def test_the_environment_comes_before_the_file(monkeypatch: pytest.MonkeyPatch) 
     """`.env` is read for both the service and the core; what the process was given wins."""
     Path(".env").write_text("DASHTAM_PORT=9001\nDASHTAM_HOST=::1\nDASHTAM_SUBJECT=me\nDASHTAM_STORE_URL=memory:\n")
     monkeypatch.setenv("DASHTAM_HOST", "0.0.0.0")
-    settings, core = ServiceSettings.read().unwrap(), core_settings().unwrap()
+    settings, core = ServiceSettings.read().unwrap(), Settings.load().unwrap()
     assert (settings.host, settings.port) == ("0.0.0.0", 9001)
     assert (core.subject, core.store_url) == ("me", "memory:")
 

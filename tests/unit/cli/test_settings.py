@@ -58,7 +58,7 @@ def test_a_file_that_is_no_text(folder: Path, capsys: pytest.CaptureFixture[str]
     (folder / ".env").write_bytes(b"DASHTAM_SUBJECT=\xff\n")
     with pytest.raises(SystemExit, match="2"):
         load_settings()
-    assert capsys.readouterr().err.startswith("dashtam: .env cannot be read (")
+    assert capsys.readouterr().err.startswith("dashtam: [setting_invalid] .env cannot be read (")
 
 
 def test_a_configured_store_is_kept() -> None:

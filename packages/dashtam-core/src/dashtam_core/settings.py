@@ -46,6 +46,17 @@ class Settings:
         return None if self.store_url is None else self.store_url.partition(":")[0].lower()
 
     @classmethod
+    def load(cls, file: Path = Path(".env")) -> "Result[Settings, ValueRefused]":
+        """Settings from the environment, and from `file` for what it does not say. Takes the extra `cli`."""
+        from dotenv import dotenv_values
+
+        try:
+            written = dotenv_values(file, interpolate=False)
+        except (OSError, UnicodeDecodeError) as error:
+            return Failure(ValueRefused(KernelCode.SETTING_INVALID, f"{file} cannot be read ({error}): mend it"))
+        return cls.read({name: text for name, text in written.items() if text is not None} | os.environ)
+
+    @classmethod
     def read(cls, environ: Mapping[str, str], /) -> "Result[Settings, ValueRefused]":
         """Settings from variables such as `DASHTAM_STORE_URL`; empty ones count as not set."""
         values: dict[str, object] = {}

@@ -6,14 +6,14 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from dashtam_core import Dashtam, Failure, Result, UnavailableError
+from dashtam_core import Dashtam, Failure, Result, Settings, UnavailableError
 from dashtam_core.kernel import ValueRefused
 from dashtam_fastapi._docs import add_docs
 from dashtam_fastapi._envelope import Envelope
 from dashtam_fastapi._health import health
 from dashtam_fastapi._problems import HANDLED, handle
 from dashtam_fastapi._router import router
-from dashtam_fastapi._settings import ServiceSettings, core_settings
+from dashtam_fastapi._settings import ServiceSettings
 
 
 def create_app(settings: ServiceSettings | None = None, *, dashtam: Dashtam | None = None) -> FastAPI:
@@ -51,7 +51,7 @@ async def _opening(app: FastAPI) -> AsyncGenerator[None]:
 
 
 def _open() -> AbstractAsyncContextManager[Dashtam]:
-    return Dashtam.open(settings=_read(core_settings()))
+    return Dashtam.open(settings=_read(Settings.load()))
 
 
 def _read[T](settings: Result[T, ValueRefused]) -> T:

@@ -1,13 +1,11 @@
 """What a deployment of the service decides, read from `DASHTAM_…` variables and `.env`."""
 
-import os
 from typing import Final, Self
 
-from dotenv import dotenv_values
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from dashtam_core import Failure, Result, Settings, Success
+from dashtam_core import Failure, Result, Success
 from dashtam_core.kernel import KernelCode, ValueRefused
 from dashtam_core.settings import IMPORT_MAX_BYTES, PREFIX
 
@@ -34,12 +32,6 @@ class ServiceSettings(BaseSettings):
             return Success(cls())
         except ValidationError as error:
             return Failure(_refused(error))
-
-
-def core_settings() -> Result[Settings, ValueRefused]:
-    """The core's settings from the same places."""
-    file = {name: text for name, text in dotenv_values(_ENV_FILE, interpolate=False).items() if text is not None}
-    return Settings.read({**file, **os.environ})
 
 
 def _refused(error: ValidationError) -> ValueRefused:

@@ -1,7 +1,5 @@
 """Settings as the command line has them: from the environment and a `.env` file, with a store that lasts."""
 
-import os
-from pathlib import Path
 from typing import Final
 
 import attrs
@@ -10,14 +8,13 @@ from dashtam_core.cli._exits import UNAVAILABLE, stop, value_of
 from dashtam_core.plugins import Plugins
 from dashtam_core.settings import Settings
 
-_FILE: Final = Path(".env")
 _GONE: Final = "would be gone when the command ends: set it to embedded: or postgresql://user@host/database"
 _NO_STORE: Final = "set DASHTAM_STORE_URL, or pip install dashtam-embedded dashtam-postgres"
 
 
 def load_settings() -> Settings:
     """The settings, from `.env` in the current folder beneath the environment; a wrong one exits with 2."""
-    return value_of(Settings.read(_from_file() | os.environ))
+    return value_of(Settings.load())
 
 
 def durable(settings: Settings, plugins: Plugins | None = None) -> Settings:
@@ -32,13 +29,3 @@ def durable(settings: Settings, plugins: Plugins | None = None) -> Settings:
     if "embedded" not in (plugins or Plugins.installed(settings.plugins)).stores:
         stop(f"there is no store to keep data in: {_NO_STORE}", UNAVAILABLE)
     return attrs.evolve(settings, store_url="embedded:")
-
-
-def _from_file() -> dict[str, str]:
-    from dotenv import dotenv_values
-
-    try:
-        values = dotenv_values(_FILE, interpolate=False)
-    except (OSError, UnicodeDecodeError) as error:
-        stop(f"{_FILE} cannot be read ({error}): mend it, or run the command in another folder", 2)
-    return {name: value for name, value in values.items() if value is not None}

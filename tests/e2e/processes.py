@@ -21,12 +21,12 @@ def environment(data: Path, **more: str) -> dict[str, str]:
     return os.environ | {"DASHTAM_DATA_DIR": str(data), "PYTHONUNBUFFERED": "1", "COLUMNS": "200", **more}
 
 
-def dashtam(data: Path, *arguments: str, cwd: Path | None = None, **more: str) -> subprocess.CompletedProcess[str]:
+def dashtam(data: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
     """One run of the command line to its end."""
     return subprocess.run(
         [DASHTAM, *arguments],
         env=environment(data, **more),
-        cwd=cwd or data,
+        cwd=data,
         capture_output=True,
         text=True,
         encoding="utf-8",

@@ -92,17 +92,13 @@ class Dashtam:
         """
         chosen = settings or _settings()
         found = Plugins.installed(chosen.plugins) if plugins is None else Plugins.of(plugins).strict()
-        bindings = (
-            provide(Clock).by(SystemClock),
-            provide(Keyring).by(lambda: MasterKey(_master_secret(chosen, given=store is not None))),
-            provide(StatementReaders).value(StatementReaders(found.readers, chosen.import_max_bytes)),
-            provide(EventBus).value(MemoryEventBus(subscriptions)),
-            provide(accounts.Paging).by(accounts.Paging),
-            *REPOSITORIES,
-            *overrides,
-        )
+        opening = _given(store) if store is not None else found.open_store(_with_url(chosen))
+        own = tuple(overrides)
+        if Keyring not in {binding.port for binding in own}:  # looked for before any store is opened
+            own = (provide(Keyring).value(_keyring(chosen, given=store is not None)), *own)
+        bindings = (*_defaults(chosen, found, subscriptions), *own)
         container = Container(bindings, request_ports=(Subject, UnitOfWork, Outgoing))
-        async with _given(store) if store is not None else found.open_store(_with_url(chosen)) as data:
+        async with opening as data:
             yield cls(data, container, (*identity.ROUTES, *accounts.ROUTES), found)
 
     def acting_as(self, subject: Subject, /) -> "Actor":
@@ -151,6 +147,17 @@ class Actor:
         return cast("Result[T, E | Refused]", await self.dashtam.run(query, self.subject))
 
 
+def _defaults(settings: Settings, plugins: Plugins, subscriptions: Iterable[Subscription]) -> tuple[Binding, ...]:
+    """What every port is bound to unless somebody says otherwise."""
+    return (
+        provide(Clock).by(SystemClock),
+        provide(StatementReaders).value(StatementReaders(plugins.readers, settings.import_max_bytes)),
+        provide(EventBus).value(MemoryEventBus(subscriptions)),
+        provide(accounts.Paging).by(accounts.Paging),
+        *REPOSITORIES,
+    )
+
+
 @asynccontextmanager
 async def _given(data: Store) -> AsyncGenerator[Store]:
     """A store somebody else opened, and will close."""
@@ -169,14 +176,14 @@ def _with_url(settings: Settings) -> Settings:
     return attrs.evolve(settings, store_url=settings.store_url or MEMORY)
 
 
-def _master_secret(settings: Settings, *, given: bool) -> bytes:
-    """The configured secret; for data that lasts no longer than this process, a new one."""
+def _keyring(settings: Settings, *, given: bool) -> MasterKey:
+    """Over the configured secret; for data that lasts no longer than this process, over a new one."""
     if settings.master_key is not None:
-        return settings.master_key.encode()
+        return MasterKey(settings.master_key.encode())
     if settings.store_scheme == "embedded" and not given:
-        return _kept_secret(settings.data_dir / _KEY_FILE)
+        return MasterKey(_kept_secret(settings.data_dir / _KEY_FILE))
     if settings.store_scheme in {None, "memory"} and not given:
-        return secrets.token_bytes(32)
+        return MasterKey(secrets.token_bytes(32))
     raise UnavailableError(
         UnavailableCode.STORE_NOT_CONFIGURED,
         "DASHTAM_MASTER_KEY is not set, and account numbers are matched by a hash with it: set it once, keep it, "

@@ -33,6 +33,9 @@ run: install ## Start the example service with sample data on http://127.0.0.1:8
 test: install ## Run every test, those on the real server included
 	$(BIN)/python -m pytest -n auto --cov --cov-report=term $(ARGS)
 
+prove: install ## The property-based proofs at full size, and every other test
+	HYPOTHESIS_PROFILE=prove $(BIN)/python -m pytest -n auto $(ARGS)
+
 check: install ## Format, lint, types and architecture
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .

@@ -21,7 +21,8 @@ TEMPLATE = "migrated"
 CORPUS = Path(__file__).resolve().parents[2] / "shared" / "corpus"
 
 settings.register_profile("ci", deadline=None, max_examples=50, database=None, print_blob=True)
-settings.load_profile("ci")
+settings.register_profile("prove", settings.get_profile("ci"), max_examples=2_000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 _databases = count()
 

@@ -1,22 +1,24 @@
 """The command line on a real embedded store: what was taken in is there in the next process."""
 
 import json
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 
+from e2e.conftest import data_folder
 from e2e.processes import ROOT, dashtam
 
 SAMPLES = ROOT / "examples" / "service" / "statements"
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def data() -> Generator[Path]:
     """A data folder with the samples imported."""
-    folder = tmp_path_factory.mktemp("data")
-    taken = dashtam(folder, "import", *map(str, sorted(SAMPLES.iterdir())))
-    assert taken.returncode == 0, taken.stderr
-    return folder
+    with data_folder() as folder:
+        taken = dashtam(folder, "import", *map(str, sorted(SAMPLES.iterdir())))
+        assert taken.returncode == 0, taken.stderr
+        yield folder
 
 
 def test_what_was_imported_is_listed_by_the_next_process(data: Path) -> None:

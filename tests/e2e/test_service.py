@@ -17,8 +17,8 @@ MAIN = ROOT / "examples" / "service" / "main.py"
 
 
 @pytest.fixture
-def running(tmp_path: Path) -> Generator[Service]:
-    with service([sys.executable, MAIN, "--port", "0"], tmp_path / "data", tmp_path / "log") as started:
+def running(data: Path, tmp_path: Path) -> Generator[Service]:
+    with service([sys.executable, MAIN, "--port", "0"], data, tmp_path / "log") as started:
         started.line("Ctrl-C")
         yield started
 
@@ -28,7 +28,7 @@ def client(running: Service) -> httpx.Client:
     return httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=30)
 
 
-def test_it_shows_what_is_in_it_and_serves_it(running: Service, tmp_path: Path) -> None:
+def test_it_shows_what_is_in_it_and_serves_it(running: Service, data: Path, tmp_path: Path) -> None:
     """What it prints is what the API answers, after a restart too, and Ctrl-C leaves no server behind."""
     with client(running) as api:
         assert api.get("/health/ready").json() == {"status": "ready"}
@@ -43,7 +43,7 @@ def test_it_shows_what_is_in_it_and_serves_it(running: Service, tmp_path: Path) 
     assert "Traceback" not in running.printed
     eventually(lambda: not any(server.is_running() for server in servers))
 
-    with service([sys.executable, MAIN, "--port", "0"], tmp_path / "data", tmp_path / "again") as again:
+    with service([sys.executable, MAIN, "--port", "0"], data, tmp_path / "again") as again:
         again.line("Ctrl-C")
         assert again.printed.count("known from an earlier start") == 3
         with client(again) as api:
@@ -69,11 +69,11 @@ def test_a_killed_owner_leaves_no_server(running: Service) -> None:
     eventually(lambda: not any(server.is_running() for server in servers))
 
 
-def test_a_taken_port_is_said_and_how_to_change_it(tmp_path: Path) -> None:
+def test_a_taken_port_is_said_and_how_to_change_it(data: Path, tmp_path: Path) -> None:
     """One line, no traceback, and nothing left running."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        with service([sys.executable, MAIN, "--port", port], tmp_path / "data", tmp_path / "log") as refused:
+        with service([sys.executable, MAIN, "--port", port], data, tmp_path / "log") as refused:
             assert refused.process.wait(60) == 3
     assert f"port {port} on 127.0.0.1 is taken" in refused.printed
     assert "make run PORT=" in refused.printed

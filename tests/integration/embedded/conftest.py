@@ -28,7 +28,10 @@ def folder(passable: Path) -> Path:
 @pytest.fixture(scope="session")
 def reused(passable: Path) -> Path:
     """One data folder for all tests that leave it whole and stopped: making one takes most of a test's time."""
-    return passable / "reused"
+    path = passable / "reused"
+    path.mkdir()
+    path.chmod(0o751)
+    return path
 
 
 @pytest.fixture

@@ -83,19 +83,22 @@ def others() -> Generator[Callable[..., Other]]:
 
 
 def guards(data_dir: Path) -> list[int]:
-    return _running(f"{data_dir}/postgres/users.lock")
+    return _running(sys.executable, f"{data_dir}/postgres/users.lock")
 
 
 def postmasters(data_dir: Path) -> list[int]:
-    return [pid for pid in _running(f"{data_dir}/postgres/cluster/data") if pid not in guards(data_dir)]
+    return _running("/postgres", f"{data_dir}/postgres/cluster/data")
 
 
-def _running(argument: str) -> list[int]:
-    return [
-        process.pid
-        for process in psutil.process_iter(["cmdline", "status"])
-        if argument in (process.info["cmdline"] or []) and process.info["status"] != psutil.STATUS_ZOMBIE
-    ]
+def _running(program: str, argument: str) -> list[int]:
+    """The processes run so, but for their newly forked children, which still look the same."""
+    found = {
+        process.pid: process.info["ppid"]
+        for process in psutil.process_iter(["cmdline", "ppid"])
+        for name, *arguments in [process.info["cmdline"] or [""]]  # a zombie has none
+        if name.endswith(program) and argument in arguments
+    }
+    return [pid for pid, parent in found.items() if parent not in found]
 
 
 def nothing_runs(data_dir: Path) -> bool:
@@ -106,7 +109,7 @@ async def eventually(condition: Callable[[], object]) -> None:
     """Waits until `condition` holds: long, since only its never holding is a failure."""
     async with asyncio.timeout(45):
         while not condition():  # noqa: ASYNC110 - other processes set no event
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)
 
 
 async def query(url: str, *statements: str) -> Any:
@@ -121,6 +124,16 @@ async def query(url: str, *statements: str) -> Any:
 
 def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
+
+
+@contextmanager
+def replaced(path: Path, text: str) -> Generator[None]:
+    before = path.read_text()
+    path.write_text(text)
+    try:
+        yield
+    finally:
+        path.write_text(before)
 
 
 @contextmanager

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import dashtam_embedded
+from dashtam_embedded import _guard
+from dashtam_embedded._locks import Lock
 from integration.embedded.processes import Other, eventually, guards, nothing_runs, postmasters, query
 
 
@@ -14,30 +16,34 @@ async def test_nothing_is_left() -> None:
         assert await query(server.admin_url, "SHOW fsync") == "off"
         assert server.log_file.is_file()
     assert not server.data_dir.exists()
-    assert nothing_runs(server.data_dir)
+    assert not postmasters(server.data_dir)
 
 
-async def test_nothing_is_left_by_a_killed_process(start: Callable[..., Other]) -> None:
-    """The guard ends the server and removes the folder of a user that was killed with kill -9."""
-    user = start()
-    folder = Path((await user.server())["data_dir"])
-    user.kill()
-    await eventually(lambda: nothing_runs(folder) and not folder.exists())
+def test_the_guard_alone(folder: Path) -> None:
+    """Once nobody holds the users' lock the guard ends its program and removes what it was told to."""
+    (folder / "users.lock").touch()
+    (folder / "data").mkdir()
+    server, handler = Lock(folder / "server.lock"), signal.getsignal(signal.SIGTERM)
+    try:
+        _guard.main(f"{folder}/users.lock", str(server.fd), "{}", f"{folder}/data", "sleep", "60")
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+    assert not (folder / "data").exists()
 
 
-async def test_leftovers_are_swept(start: Callable[..., Other]) -> None:
-    """Where the guard was killed as well, the next start removes the folder, and no other's."""
+async def test_nothing_is_left_by_killed_processes(reused: Path, start: Callable[..., Other]) -> None:
+    """The guard cleans up after kill -9 of a user; where it was killed too, the next start does, only there."""
     killed, alive = start(), start()
     folder, other_folder = [Path((await user.server())["data_dir"]) for user in (killed, alive)]
     (guard,) = guards(folder)
     os.kill(guard, signal.SIGKILL)
     killed.kill()
     await eventually(lambda: nothing_runs(folder))
-    async with dashtam_embedded.postgres():
+    async with dashtam_embedded.postgres(reused):
         assert not folder.exists()
         assert len(postmasters(other_folder)) == 1
-    await alive.leave()
-    assert not other_folder.exists()
+    alive.kill()
+    await eventually(lambda: nothing_runs(other_folder) and not other_folder.exists())
 
 
 async def test_folder_deleted_under_it(start: Callable[..., Other]) -> None:

@@ -1,70 +1,99 @@
-"""A server's folder, this caller's place among its users, and the programs run for it."""
+"""Where a server's files live, which user owns them, and the programs run on them."""
 
 import os
+import pwd
+import signal
 import subprocess
 import tempfile
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from dashtam_embedded._errors import EmbeddedServerError
-from dashtam_embedded._locks import Lock
-from dashtam_embedded._places import Account, account_for, kept_home, throwaway_home
+from dashtam_embedded._locks import until
+
+THROWAWAY = "dashtam-server-"
+_ELSEWHERE = Path("/var/lib/dashtam")
 
 
 class Home:
-    """Three locks in a home say who is there, and the kernel keeps them true.
+    """A server's folder, with a lock each for its users, who share it, for its guard and for the server.
 
-    Users hold `users.lock` shared; the guard holds `guard.lock`, its seat, which whoever starts it takes first;
-    the server and all its children hold `server.lock`. Leavers take `leaving.lock`, so that the last knows it.
+    `account` is what makes `subprocess` run a program as the data's owner: nothing unless root asks.
     """
 
-    def __init__(self, path: Path, data_dir: Path, users: Lock, *, throwaway: bool) -> None:
-        self.path, self.data_dir, self.users, self.throwaway = path, data_dir, users, throwaway
-        self.cluster, self.data, self.log = path / "cluster", path / "cluster" / "data", path / "server.log"
-        self.seat, self.turn = Lock(path / "guard.lock"), Lock(path / "leaving.lock")
+    def __init__(self, path: Path, data_dir: Path, account: dict[str, Any], *, throwaway: bool) -> None:
+        self.path, self.data_dir, self.account, self.throwaway = path, data_dir, account, throwaway
+        self.cluster, self.data, self.log = path / "cluster", path / "cluster/data", path / "server.log"
+        self.users, self.guard, self.server = path / "users.lock", path / "guard.lock", path / "server.lock"
 
-    def close(self) -> None:
-        for lock in (self.users, self.seat, self.turn):
-            lock.close()
-
-    def popen(
-        self, command: list[str], account: Account, stdin: Path = Path(os.devnull), pass_fds: tuple[int, ...] = ()
-    ) -> subprocess.Popen[bytes]:
-        """Starts a program that writes to the log, away from the terminal and from the caller's settings."""
+    async def run(self, *command: str, **options: Any) -> None:
+        """Runs a program that writes to the log, away from the terminal and from the caller's settings."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
-        log = os.open(self.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        self.log.touch(0o600)
+        with self.log.open("ab") as log:
+            options |= {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
+            process: subprocess.Popen[Any] = subprocess.Popen(  # noqa: ASYNC220, S603 - the package's own
+                command, cwd="/", env=kept | {"LC_ALL": "C", "TZ": "UTC"}, start_new_session=True, **options
+            )
         try:
-            with stdin.open("rb") as source:
-                return subprocess.Popen(  # noqa: S603 - PostgreSQL's programs and the guard
-                    command,
-                    stdin=source,
-                    stdout=log,
-                    stderr=log,
-                    cwd="/",
-                    env=kept | {"LC_ALL": "C", "TZ": "UTC"},
-                    start_new_session=True,
-                    pass_fds=pass_fds,
-                    user=account.uid,
-                    group=account.gid,
-                    extra_groups=account.groups,
-                )
-        except OSError as error:
-            raise EmbeddedServerError(f"The server's user cannot run {command[0]}: {error}.") from error
+            await until(lambda: process.poll() is not None)
         finally:
-            os.close(log)
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+        if process.returncode:
+            raise EmbeddedServerError.with_log(f"A server could not be prepared in {self.path}.", self.log)
 
 
 def open_home(data_dir: Path | None, server: str) -> Home:
-    """The home in `data_dir`, or a throw-away one; nothing is held yet but the throw-away's users' lock."""
-    try:
-        if data_dir is None:
-            path, users = throwaway_home(server)
-            return Home(path, path.parent, users, throwaway=True)
-        folder = data_dir.resolve()
-        path = kept_home(folder, server)
-        account_for(path / "cluster")  # says whose the data is before a lock of theirs cannot be opened
-        return Home(path, folder, Lock(path / "users.lock"), throwaway=False)
-    except OSError as error:
+    """The home in `data_dir`, or in a new temporary folder; elsewhere where root's servers cannot get there."""
+    folder = (data_dir or Path(tempfile.mkdtemp(prefix=THROWAWAY))).resolve()
+    path = folder / server
+    account = _account(path / "cluster")
+    folder.mkdir(parents=True, exist_ok=True)
+    if data_dir is None:
+        _make(folder)
+    if not path.is_symlink():
+        if data_dir is None or _reaches(account, folder):
+            _make(path)
+        else:
+            _lead_elsewhere(path)
+    return Home(path.resolve(strict=True), folder, account, throwaway=data_dir is None)
+
+
+def _account(cluster: Path) -> dict[str, Any]:
+    found, me = cluster.stat() if cluster.exists() else None, os.geteuid()
+    if found and (found.st_uid == 0 or me not in {0, found.st_uid}):
         raise EmbeddedServerError(
-            f"{data_dir or tempfile.gettempdir()} cannot hold a server's files: {error}. "
-            "Choose a folder that this user can write in."
-        ) from error
+            f"{cluster} belongs to user {found.st_uid}, this is user {me}; PostgreSQL reads only its own user's "
+            "data and never root's. Run as that user, or `chown -R` the folder to this one (as root, to nobody)."
+        )
+    if me != 0:
+        return {}
+    uid, gid = (found.st_uid, found.st_gid) if found else pwd.getpwnam("nobody")[2:4]
+    return {"user": uid, "group": gid, "extra_groups": []}
+
+
+def _reaches(account: dict[str, Any], folder: Path) -> bool:
+    """Asks the kernel, which knows about access lists and mounts."""
+    command = ["/bin/sh", "-c", 'test -x "$0"', str(folder)]
+    return not account or subprocess.call(command, cwd="/", **account) == 0  # noqa: S603
+
+
+def _lead_elsewhere(path: Path) -> None:
+    if path.exists() and not path.is_symlink():  # not another's, just made
+        raise EmbeddedServerError(
+            f"{path} holds data that the user who owns it cannot reach: a folder above it has become private. "
+            "Let others pass through (`chmod o+x`) those folders, or move the data."
+        )
+    _make(_ELSEWHERE)
+    home = Path(tempfile.mkdtemp(prefix=f"{path.name}-", dir=_ELSEWHERE))
+    _make(home)
+    with suppress(FileExistsError):
+        path.symlink_to(home)
+
+
+def _make(folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
+    folder.chmod(0o711)  # as root, the server's user passes through, and lists nothing

@@ -4,48 +4,39 @@ import asyncio
 import fcntl
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import Self
 
 
 class Lock:
-    """A whole-file `flock(2)`: asked for, never waited for; gone with its process, even after kill -9.
-
-    Two locks on one file are strangers, in one process too. Programs started later do not inherit them.
-    """
+    """A whole-file `flock(2)`; it outlives its closing in the programs that were given `fd`, and only there."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
         self.fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
 
-    def shared(self) -> bool:
-        return self._take(fcntl.LOCK_SH)
+    def __enter__(self) -> Self:
+        return self
 
-    def exclusive(self) -> bool:
-        return self._take(fcntl.LOCK_EX)
-
-    def hand_over(self) -> None:
-        """Leaves what is held to the programs that were given `fd`; this becomes a stranger to them."""
-        os.close(self.fd)
-        self.fd = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
-
-    def close(self) -> None:
-        fcntl.flock(self.fd, fcntl.LOCK_UN)  # a forked child's copy of the descriptor would keep it
+    def __exit__(self, *_: object) -> None:
         os.close(self.fd)
 
-    def _take(self, kind: int) -> bool:
-        try:
-            fcntl.flock(self.fd, kind | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
+    def take(self, *, shared: bool = False) -> bool:
+        """Whether it could be had at once; what was held before is given back for it."""
+        with suppress(BlockingIOError):
+            fcntl.flock(self.fd, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+            return True
+        return False
+
+    def release(self) -> None:
+        fcntl.flock(self.fd, fcntl.LOCK_UN)
 
 
 def is_held(path: Path) -> bool:
-    lock = Lock(path)
-    try:
-        return not lock.exclusive()
-    finally:
-        lock.close()
+    """Whether somebody holds the lock, not shared."""
+    with suppress(FileNotFoundError), Lock(path) as lock:
+        return not lock.take(shared=True)
+    return False
 
 
 async def until(condition: Callable[[], bool]) -> None:

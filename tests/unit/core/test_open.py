@@ -133,7 +133,7 @@ async def test_what_does_not_fit_opens_nothing() -> None:
 
     plugin = Embedded()
     told = Settings(store_url="lasting:", master_key=KEY)
-    with pytest.raises(AssemblyError, match="nothing provides Path, needed by .*Keyring"):
+    with pytest.raises(AssemblyError, match=r"nothing provides Path, needed by .*Keyring"):
         async with Dashtam.open(settings=told, plugins=[plugin], overrides=[provide(Keyring).by(needy)]):
             pass
     assert plugin.steps == []

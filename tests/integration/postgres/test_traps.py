@@ -13,7 +13,7 @@ from conformance.store_rows import account, add, filler, have, row, rows_of, tex
 from conftest import APP_ROLE, Database
 from dashtam_core.accounts import AccountId, TransactionFilter
 from dashtam_core.identity import ExternalSubject
-from dashtam_core.kernel import UnavailableCode, UnavailableError
+from dashtam_core.kernel import UnavailableCode, UnavailableError, new_id
 from dashtam_postgres import PostgresStore
 from dashtam_postgres._transactions import page_query
 
@@ -67,6 +67,27 @@ async def test_a_row_cannot_be_hung_on_anothers_account(store: PostgresStore, da
 
     with pytest.raises(asyncpg.ForeignKeyViolationError):
         await as_app(database, hang)
+
+
+@pytest.mark.parametrize("table", ["account", "import_document", "api_token"])
+async def test_nothing_can_be_written_in_anothers_name(database: Database, table: str) -> None:
+    """A row that names another person as its owner is refused by the policy of its table."""
+    values = {
+        "account": "(account_id, user_id, provider, account_key, name, account_type, currency, status, "
+        "created_at) VALUES ($2, $1, 'file', 'key', 'n', 'CHECKING', 'EUR', 'OPEN', now())",
+        "import_document": "(document_id, user_id, sha256, format, encoding, parser, imported_at, accounts, "
+        "warnings) VALUES ($2, $1, 'sha', 'f', 'e', 'p', now(), '[]', '[]')",
+        "api_token": "(token_id, user_id, name, token_hash, permissions, created_at) "
+        "VALUES ($2, $1, 'n', 'hash', '{}', now())",
+    }[table]
+
+    async def write(connection: "asyncpg.Connection[Any]") -> None:
+        await connection.execute("SELECT set_config('app.subject', $1, true)", str(ANN.user_id))
+        await connection.execute(f"INSERT INTO {table} {values}", ANN.user_id, new_id())
+        await connection.execute(f"INSERT INTO {table} {values}", BEN.user_id, new_id())
+
+    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="row-level security"):
+        await as_app(database, write)
 
 
 @pytest.mark.parametrize("subject", [None, "", "ben"])

@@ -550,6 +550,26 @@ class StoreConformance:
 
     # -- at once -------------------------------------------------------------------------------------------------
 
+    async def test_accounts_added_at_once_in_any_order_are_added_once(self, store: Store) -> None:
+        """Many accounts, in opposite orders at once, block nobody and are there once."""
+        keys = [f"{number:03}" for number in range(300)]
+
+        async def take_in(number: int) -> None:
+            turn = -1 if number % 2 else 1
+            async with store.unit_of_work(ANN) as unit:
+                await unit.accounts.add_accounts([account(key) for key in keys][::turn])
+
+        await asyncio.gather(*map(take_in, range(8)))
+        async with store.unit_of_work(ANN) as unit:
+            assert len(await unit.accounts.list_accounts(after=None, limit=999)) == len(keys)
+
+    @FEW_OR_MANY
+    async def test_an_earlier_twin_is_added_beside_a_later_one(self, store: Store, beside: int) -> None:
+        """Each occurrence stands for itself: that the second is there says nothing of the first."""
+        (one,) = await have(store, ANN, account("one"))
+        await add(store, ANN, one, row("twin", occurrence=2))
+        assert await add(store, ANN, one, row("twin", occurrence=1), *filler(beside)) == 1 + beside
+
     @pytest.mark.parametrize("count", [40, 1_000], ids=["small", "bulk"])
     @pytest.mark.parametrize("units", [2, 8])
     async def test_imports_at_once_add_each_row_once(self, store: Store, count: int, units: int) -> None:

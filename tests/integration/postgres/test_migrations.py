@@ -18,6 +18,8 @@ from conftest import APP_PASSWORD, APP_ROLE, Database
 from dashtam_core.kernel import UnavailableCode, UnavailableError
 from dashtam_postgres._tables import REVISION, metadata
 
+READ = "GRANT SELECT ON ALL TABLES IN SCHEMA dashtam TO strong"
+
 
 async def refusal(url: str) -> UnavailableError:
     """Why the store at `url` does not open."""
@@ -133,8 +135,24 @@ async def test_another_version_says_which_side_is_behind(database: Database, ver
     assert advice in error.message
 
 
-async def test_serving_as_the_owner_is_refused(database: Database) -> None:
-    """A superuser would walk past row-level security, so the store does not open for one."""
-    error = await refusal(database.admin_url)
+@pytest.mark.parametrize(
+    "power",
+    [
+        "ALTER ROLE strong SUPERUSER",
+        f"ALTER ROLE strong BYPASSRLS; GRANT USAGE ON SCHEMA dashtam TO strong; {READ}",
+        f"ALTER SCHEMA dashtam OWNER TO strong; ALTER TABLE dashtam.account OWNER TO strong; {READ}",
+    ],
+    ids=["superuser", "bypasses row-level security", "owner of a table"],
+)
+async def test_a_role_that_is_too_strong_is_refused(database: Database, power: str) -> None:
+    """A role that could walk past row-level security, or switch it off, cannot serve."""
+    admin = await asyncpg.connect(database.admin_url)
+    try:
+        await admin.execute(f"CREATE ROLE strong LOGIN PASSWORD 'strong'; {power}")
+        parts = urlsplit(database.admin_url)
+        error = await refusal(parts._replace(netloc=f"strong:strong@{parts.hostname}:{parts.port}").geturl())
+    finally:
+        await admin.execute("REASSIGN OWNED BY strong TO dashtam; DROP OWNED BY strong; DROP ROLE strong")
+        await admin.close()
     assert error.code is UnavailableCode.STORE_ROLE_TOO_POWERFUL
     assert "DASHTAM_STORE_ADMIN_URL" in error.message

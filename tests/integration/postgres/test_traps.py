@@ -227,3 +227,20 @@ async def test_ids_of_the_same_moment_page_without_loss(store: PostgresStore) ->
             break
         after = page[-1].posted_date, page[-1].transaction_id
     assert sorted(map(str, seen)) == [str(n) for n in range(10)]
+
+
+async def test_an_exhausted_pool_is_busy_and_recovers(database: Database) -> None:
+    """Whoever finds every connection taken is told so in bounded time, and the next one is served again."""
+    async with dashtam_postgres.open_store(database.app_url, pool_size=1, pool_seconds=0.1) as store:
+        async with store.unit_of_work(ANN):
+            with pytest.raises(UnavailableError) as busy:
+                await texts_of(store, BEN)
+        assert busy.value.code is UnavailableCode.STORE_BUSY
+        assert await texts_of(store, BEN) == []
+
+
+async def test_an_error_of_a_handlers_own_stays_what_it_is(store: PostgresStore) -> None:
+    """A file that is missing is not taken for a database that is."""
+    with pytest.raises(FileNotFoundError):
+        async with store.unit_of_work(ANN):
+            raise FileNotFoundError("statement.ofx")

@@ -13,6 +13,7 @@ from dashtam_core.kernel import UnavailableCode, UnavailableError
 
 CONNECT_SECONDS: Final = 5.0
 POOL_SECONDS: Final = 5.0
+POOL_SIZE: Final = 10
 
 # A transaction that its client forgot holds back every reader of the outbox and the vacuum.
 _SESSION: Final = {
@@ -22,7 +23,7 @@ _SESSION: Final = {
 }
 
 
-def engine(url: str, *, pool_size: int = 10) -> AsyncEngine:
+def engine(url: str, *, pool_size: int = POOL_SIZE, pool_seconds: float = POOL_SECONDS) -> AsyncEngine:
     """An engine whose pool waits a bounded time and never hands out a connection the server has closed."""
 
     async def connect() -> Any:
@@ -33,7 +34,7 @@ def engine(url: str, *, pool_size: int = 10) -> AsyncEngine:
         async_creator=connect,
         pool_size=pool_size,
         max_overflow=0,
-        pool_timeout=POOL_SECONDS,
+        pool_timeout=pool_seconds,
         pool_reset_on_return="rollback",
     )
     event.listen(made.sync_engine, "checkout", _refuse_closed)
@@ -67,6 +68,10 @@ def unreachable(error: BaseException) -> bool:
 
 def unavailable(error: BaseException, place: str) -> UnavailableError:
     """What to tell about a store that does not answer: where it should be and why not, never a password."""
+    if isinstance(error, PoolTimeoutError):
+        return UnavailableError(
+            UnavailableCode.STORE_BUSY, f"every connection to {place} is taken: try again in a few seconds"
+        )
     reason = str(error.__cause__ or error).splitlines()[0][:200] or type(error).__name__
     return UnavailableError(
         UnavailableCode.STORE_UNREACHABLE,

@@ -69,14 +69,20 @@ class PostgresStore:
 
 @asynccontextmanager
 async def open_store(
-    url: str, *, schema: str = DEFAULT_SCHEMA, pool_size: int = 10
+    url: str,
+    *,
+    schema: str = DEFAULT_SCHEMA,
+    pool_size: int = _connect.POOL_SIZE,
+    pool_seconds: float = _connect.POOL_SECONDS,
 ) -> AsyncGenerator[PostgresStore]:
     """The store at `url`, checked to be ready; its connections are closed at the end.
+
+    Whoever finds all `pool_size` connections taken waits for `pool_seconds`, and is then refused as `store_busy`.
 
     Raises:
         UnavailableError: no answer, not migrated, or a role that row-level security does not bind.
     """
-    engine = _connect.engine(url, pool_size=pool_size)
+    engine = _connect.engine(url, pool_size=pool_size, pool_seconds=pool_seconds)
     try:
         store = PostgresStore(engine, schema=schema, place=_connect.place(url))
         await store.ping()
@@ -163,7 +169,9 @@ class PostgresUnit:
 
 def _lost(error: BaseException, raw: "asyncpg.Connection[Any] | None") -> bool:
     """Whether the server went away; asyncpg then raises whatever the statement at hand happens to meet."""
-    return _connect.unreachable(error) or (isinstance(error, Exception) and raw is not None and raw.is_closed())
+    if raw is not None and raw.is_closed():
+        return isinstance(error, Exception)
+    return isinstance(error, DBAPIError | asyncpg.PostgresError) and _connect.unreachable(error)
 
 
 async def _release(connection: AsyncConnection, *, closed: bool) -> None:

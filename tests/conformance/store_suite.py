@@ -47,11 +47,15 @@ from dashtam_core.accounts import (
     Balance,
     BalanceKind,
     BalanceOrigin,
+    KeyedTransaction,
     ReadingWarning,
     TransactionFilter,
 )
 from dashtam_core.kernel import ANONYMOUS, Currency
 from dashtam_core.store import Capability, Store
+
+PATIENCE = 30
+"""Seconds after which somebody who is waited for will not come."""
 
 
 class StoreConformance:
@@ -552,16 +556,18 @@ class StoreConformance:
 
     async def test_accounts_added_at_once_in_any_order_are_added_once(self, store: Store) -> None:
         """Many accounts, in opposite orders at once, block nobody and are there once."""
-        keys = [f"{number:03}" for number in range(300)]
+        keys = [f"{number:04}" for number in range(1_600)]
+        together = asyncio.Barrier(2)
 
-        async def take_in(number: int) -> None:
-            turn = -1 if number % 2 else 1
+        async def take_in(turn: int) -> None:
+            accounts = [account(key) for key in keys][::turn]
+            await asyncio.wait_for(together.wait(), PATIENCE)
             async with store.unit_of_work(ANN) as unit:
-                await unit.accounts.add_accounts([account(key) for key in keys][::turn])
+                await unit.accounts.add_accounts(accounts)
 
-        await asyncio.gather(*map(take_in, range(8)))
+        await asyncio.gather(take_in(1), take_in(-1))
         async with store.unit_of_work(ANN) as unit:
-            assert len(await unit.accounts.list_accounts(after=None, limit=999)) == len(keys)
+            assert len(await unit.accounts.list_accounts(after=None, limit=9_999)) == len(keys)
 
     @FEW_OR_MANY
     async def test_an_earlier_twin_is_added_beside_a_later_one(self, store: Store, beside: int) -> None:
@@ -569,6 +575,20 @@ class StoreConformance:
         (one,) = await have(store, ANN, account("one"))
         await add(store, ANN, one, row("twin", occurrence=2))
         assert await add(store, ANN, one, row("twin", occurrence=1), *filler(beside)) == 1 + beside
+
+    async def test_rows_of_known_accounts_at_once_block_nobody(self, store: Store) -> None:
+        """Imports that overlap, in opposite orders at once, never wait for each other in a circle."""
+        (one,) = await have(store, ANN, account("one"))
+        for turn in range(5):
+            rows = [row(f"{turn} {number}") for number in range(4_000)]
+            together = asyncio.Barrier(2)
+
+            async def take_in(some: Sequence[KeyedTransaction], together: asyncio.Barrier = together) -> int:
+                await asyncio.wait_for(together.wait(), PATIENCE)
+                return await add(store, ANN, one, *some)
+
+            added = await asyncio.gather(take_in(rows[:3_000]), take_in(rows[:1_000:-1]))
+            assert sum(added) == len(rows)
 
     @pytest.mark.parametrize("count", [40, 1_000], ids=["small", "bulk"])
     @pytest.mark.parametrize("units", [2, 8])

@@ -87,11 +87,15 @@ class TestWithoutItsStore:
         problem(answer, 503, "store_unreachable")
         assert int(answer.headers["retry-after"]) > 0
 
-    async def test_it_is_alive_but_not_ready(self, nobody: httpx.AsyncClient) -> None:
-        """Liveness asks nothing, readiness says what is missing."""
+    async def test_it_is_alive_but_not_ready(
+        self, nobody: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Liveness asks nothing; readiness gives a code, and the log says what is missing and where."""
         assert (await nobody.get("/health/live")).json() == {"status": "live"}
         answer = await nobody.get("/health/ready")
-        assert problem(answer, 503, "store_unreachable")["detail"] == "the database does not answer: start it"
+        assert "try again" in str(problem(answer, 503, "store_unreachable")["detail"])
+        assert "database" not in answer.text, "where the store should be is the operator's to know"
+        assert "[store_unreachable] the database does not answer: start it" in caplog.text
         assert int(answer.headers["retry-after"]) > 0
 
 

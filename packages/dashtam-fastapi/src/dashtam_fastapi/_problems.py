@@ -1,5 +1,6 @@
 """Every error as problem details (RFC 9457): one shape, and one mapping from kinds of errors to statuses."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final, NotRequired, Self, TypedDict
@@ -20,6 +21,10 @@ PRIVATE: Final = {"cache-control": "no-store", "x-content-type-options": "nosnif
 HANDLED: Final = (BareError, RequestValidationError, UnavailableError)
 """The exceptions a request may end with; any other is a bug."""
 
+_log: Final = logging.getLogger(__name__)
+_UNAVAILABLE: Final = (
+    "something this service needs is not there now: try again shortly; its log says what is missing"
+)
 _MAX_NAME: Final = 64
 _MAX_ERRORS: Final = 20
 
@@ -80,7 +85,7 @@ class ProblemError(HTTPException):
         self.errors = errors
 
     @classmethod
-    def of(cls, error: DomainError[Any] | UnavailableError, *, headers: Mapping[str, str] | None = None) -> Self:
+    def of(cls, error: DomainError[Any], *, headers: Mapping[str, str] | None = None) -> Self:
         """The problem that an error of the core is to a caller."""
         answer = KINDS[error.code.kind]
         return cls(answer.status, error.code.value, error.message, headers=headers or answer.headers)
@@ -132,7 +137,7 @@ def _problem(error: Exception) -> ProblemError:
         case ProblemError():
             return error
         case UnavailableError():
-            return ProblemError.of(error)
+            return _unavailable(error)
         case RequestValidationError():
             found: Sequence[ErrorDetails] = error.errors()
             return invalid([_item(each) for each in found])
@@ -140,6 +145,13 @@ def _problem(error: Exception) -> ProblemError:
             return _bare(error.status_code, error.detail, error.headers)
         case _:
             return _bare(500)
+
+
+def _unavailable(error: UnavailableError) -> ProblemError:
+    """The code for the caller; where what is missing should be, and why it is not, for the operator's log."""
+    _log.warning("not available: [%s] %s", error.code, error.message)
+    answer = KINDS[error.code.kind]
+    return ProblemError(answer.status, error.code.value, _UNAVAILABLE, headers=answer.headers)
 
 
 def _bare(status: int, detail: object = None, headers: Mapping[str, str] | None = None) -> ProblemError:

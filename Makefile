@@ -51,11 +51,12 @@ size: install ## Source lines per package beside its budget
 	@$(BIN)/python scripts/size.py
 
 bench: install ## Every benchmark, each beside its limit
+	@$(UV) pip install --quiet --python $(BIN)/python -c constraints.txt --group bench
 	@for b in benchmarks/bench_*.py; do echo "== $$b"; $(BIN)/python $$b || exit 1; done
 
 lock: | $(filter .tools/%,$(UV)) ## Resolve constraints.txt anew
 	$(UV) pip compile --quiet --universal --python-version 3.13 --no-header --no-annotate --no-emit-package dashtam-core \
-		$(ARGS) --group dev $(foreach p,$(PACKAGES),$(p)/pyproject.toml) --all-extras scripts/build-requirements.in -o constraints.txt
+		$(ARGS) --group dev --group bench $(foreach p,$(PACKAGES),$(p)/pyproject.toml) --all-extras scripts/build-requirements.in -o constraints.txt
 	@sed -i.bak '/^-e /d' constraints.txt && rm constraints.txt.bak
 
 clean: ## Remove what the commands made, except your data in .dashtam

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from dashtam_core import Actor, Dashtam, Failure, Settings, UnavailableError
+from dashtam_core import Actor, Dashtam, Failure, Settings, UnavailableError, logs
 from dashtam_core.accounts import ImportStatement, ListAccounts, ListTransactions
 from dashtam_core.identity import CreateApiToken, ExternalSubject
 from dashtam_fastapi import ServiceSettings, create_app, serve, until_signalled
@@ -92,6 +92,12 @@ def main() -> int:
     options.add_argument("--host", default="127.0.0.1")
     options.add_argument("--port", type=int, default=8000, help="0 takes any that is free")
     given = options.parse_args()
+    settings = Settings.load()
+    if isinstance(settings, Failure):
+        print(f"Dashtam could not start: {settings.failure().message}", file=sys.stderr)
+        return 2
+    chosen = settings.unwrap()
+    logs.configure(format=chosen.log_format or "auto", level=chosen.log_level or "warning", secrets=chosen.secrets)
     try:
         with suppress(asyncio.CancelledError):
             asyncio.run(run(given.host, given.port))

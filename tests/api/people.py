@@ -22,7 +22,8 @@ from dashtam_core.accounts import (
     TransactionData,
     TransactionType,
 )
-from dashtam_core.identity import CreateApiToken, ExternalSubject
+from dashtam_core.audit import EntryFilter, ListAuditEntries, ReadableEntry
+from dashtam_core.identity import OPERATOR, CreateApiToken, ExternalSubject
 from dashtam_core.kernel import Currency, Money
 
 SECRET = "hunter2-in-a-message"
@@ -70,13 +71,22 @@ class Person:
     async def get(self, path: str, **query: object) -> httpx.Response:
         return await self.http.get(path, params={name: str(value) for name, value in query.items()})
 
-    async def upload(self, data: bytes, filename: str = "june.lines") -> httpx.Response:
-        return await self.http.post("/v1/imports", files={"file": (filename, data)})
+    async def upload(self, data: bytes, filename: str = "june.lines", *, key: str | None = None) -> httpx.Response:
+        headers = {} if key is None else {"idempotency-key": key}
+        return await self.http.post("/v1/imports", files={"file": (filename, data)}, headers=headers)
 
 
 async def token_of(dashtam: Dashtam, name: str) -> str:
     made = await dashtam.acting_as(ExternalSubject(name)).execute(CreateApiToken("test"))
     return made.unwrap()
+
+
+async def trail(dashtam: Dashtam, name: str) -> list[ReadableEntry]:
+    """What the audit trail holds of one person since their token was made, in order."""
+    wanted = EntryFilter(user_id=ExternalSubject(name).user_id)
+    operator = dashtam.acting_as(ExternalSubject("operator", OPERATOR))
+    page = (await operator.ask(ListAuditEntries(wanted, limit=1000))).unwrap()
+    return [each for each in reversed(page.items) if each.entry.action != "create_api_token"]
 
 
 def lines(account: str, *rows: str) -> bytes:

@@ -1,6 +1,7 @@
 """`dashtam serve` as its own process, on a real database."""
 
 import asyncio
+import json
 import os
 import shutil
 import signal
@@ -59,6 +60,20 @@ async def test_it_serves_until_it_is_told_to_stop(database: Database, tmp_path: 
         process.send_signal(number)
         _, errors = await asyncio.wait_for(process.communicate(), PATIENCE)
         assert (process.returncode, errors.decode()) == (0, "")
+
+
+async def test_it_logs_in_one_shape(database: Database, tmp_path: Path) -> None:
+    """Stderr that is no terminal has a JSON object a line, and no secret of the request or the settings."""
+    async with _serve(*SERVE, folder=tmp_path, DASHTAM_STORE_URL=database.app_url) as process:
+        async with httpx.AsyncClient(base_url=await _url(process)) as client:
+            await client.get("/v1/accounts?token=hunter2", headers={"authorization": "Bearer hunter2"})
+        process.send_signal(signal.SIGTERM)
+        _, errors = await asyncio.wait_for(process.communicate(), PATIENCE)
+    lines = [json.loads(line) for line in errors.decode().splitlines()]
+    assert [(each["path"], each["status"]) for each in lines if each["event"] == "request"] == [
+        ("/v1/accounts", 401)
+    ]
+    assert b"hunter2" not in errors
 
 
 async def test_a_signal_ends_it_as_process_one(database: Database, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from dashtam_fastapi._problems import ProblemDocument
 from dashtam_fastapi._transactions import TransactionPage
 
 OPERATIONS = {
-    ("post", "/v1/imports"): ("import_statement", {200, 201, 400, 401, 403, 413, 415, 422, 500, 503}),
+    ("post", "/v1/imports"): ("import_statement", {200, 201, 400, 401, 403, 409, 413, 415, 422, 500, 503}),
     ("get", "/v1/imports/{import_id}"): ("get_import", {200, 401, 403, 404, 422, 500, 503}),
     ("get", "/v1/accounts"): ("list_accounts", {200, 401, 403, 422, 500, 503}),
     ("get", "/v1/accounts/{account_id}"): ("get_account", {200, 401, 403, 404, 422, 500, 503}),
@@ -75,6 +75,15 @@ def test_parameters_are_documented(document: dict[str, Any]) -> None:
     assert sorted(names) == ["account_id", "cursor", "from", "limit", "to"]
     body = operations["post", "/v1/imports"]["requestBody"]["content"]["multipart/form-data"]["schema"]
     assert (body["required"], list(body["properties"])) == (["file"], ["file"])
+
+
+def test_what_changes_something_takes_an_idempotency_key(document: dict[str, Any]) -> None:
+    """The header stands on every operation that is not a GET, with what is answered while its key is in use."""
+    for (method, _), operation in _operations(document).items():
+        named = [each for each in operation.get("parameters", []) if each["in"] == "header"]
+        assert [each["name"] for each in named] == ([] if method == "get" else ["Idempotency-Key"])
+        assert not any(each["required"] for each in named)
+        assert ("409" in operation["responses"]) == bool(named)
 
 
 async def test_every_operation_refuses_a_parameter_it_does_not_have(ann: Person) -> None:

@@ -7,7 +7,7 @@ import pytest
 from fastapi import FastAPI
 
 from api.people import Person, problem
-from dashtam_core import Dashtam, UnavailableError
+from dashtam_core import Dashtam, Settings, UnavailableError, provide
 from dashtam_core.kernel import DomainError, ErrorCode, ErrorKind, Subject, UnavailableCode
 from dashtam_core.memory import MemoryStore
 from dashtam_core.store import Store, UnitOfWork
@@ -90,13 +90,32 @@ class TestWithoutItsStore:
     async def test_it_is_alive_but_not_ready(
         self, nobody: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """Liveness asks nothing; readiness gives a code, and the log says what is missing and where."""
+        """Liveness asks nothing; readiness names the port, and the log says what is missing and where."""
         assert (await nobody.get("/health/live")).json() == {"status": "live"}
         answer = await nobody.get("/health/ready")
-        assert "try again" in str(problem(answer, 503, "store_unreachable")["detail"])
+        (error,) = problem(answer, 503, "not_ready")["errors"]
+        assert error == {"port": "Store", "detail": "this cannot serve now"}
         assert "database" not in answer.text, "where the store should be is the operator's to know"
-        assert "[store_unreachable] the database does not answer: start it" in caplog.text
+        assert "Store: [store_unreachable] the database does not answer: start it" in caplog.text
         assert int(answer.headers["retry-after"]) > 0
+
+
+class Rates:
+    """A port of an application's own, whose server does not answer."""
+
+    async def ping(self) -> None:
+        raise ConnectionRefusedError("rates.internal:6379")
+
+
+async def test_readiness_names_each_port_that_is_down() -> None:
+    """A port beside the store is asked too, and the one that serves is not named."""
+    rates = provide(Rates).value(Rates(), ping=Rates.ping)
+    async with Dashtam.open(settings=Settings(), plugins=(), overrides=[rates], workers=False) as dashtam:
+        transport = httpx.ASGITransport(create_app(ServiceSettings(), dashtam=dashtam))
+        async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
+            answer = await client.get("/health/ready")
+    assert [each["port"] for each in problem(answer, 503, "not_ready")["errors"]] == ["Rates"]
+    assert "internal" not in answer.text
 
 
 async def test_a_service_with_its_store_is_ready(nobody: httpx.AsyncClient) -> None:

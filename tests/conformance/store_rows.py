@@ -161,7 +161,7 @@ def token(of: Subject, digit: str = "1") -> ApiToken:
         token_id=TokenId(new_id()),
         user_id=of.user_id,
         name="phone",
-        token_hash=bytes.fromhex(digit * 64),
+        token_hash=bytes.fromhex(digit * 32) + of.user_id.bytes,
         permissions=frozenset({TOKENS_WRITE, ACCOUNTS_READ}),
         created_at=NOON,
     )

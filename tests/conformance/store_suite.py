@@ -13,6 +13,10 @@ from typing import Any
 import attrs
 import pytest
 
+from conformance.audit_suite import SealingPromises, SweepingPromises, TrailPromises
+from conformance.outbox_suite import OutboxPromises
+from conformance.person_suite import AnswerPromises, ErasurePromises, KeyPromises
+from conformance.record_rows import PATIENCE
 from conformance.store_rows import (
     ALL,
     AMOUNTS,
@@ -42,6 +46,7 @@ from conformance.store_rows import (
     token,
     write_everything,
 )
+from conformance.unit_suite import UnitPromises
 from dashtam_core.accounts import (
     AccountImport,
     Balance,
@@ -54,12 +59,9 @@ from dashtam_core.accounts import (
 from dashtam_core.kernel import ANONYMOUS, Currency
 from dashtam_core.store import Capability, Store
 
-PATIENCE = 30
-"""Seconds after which somebody who is waited for will not come."""
 
-
-class StoreConformance:
-    """The promises of the port `Store`, one test each."""
+class DataPromises:
+    """What a store does with accounts, transactions, balances, documents and tokens."""
 
     # -- the store and its units ---------------------------------------------------------------------------------
 
@@ -641,3 +643,17 @@ class StoreConformance:
         _, kept, _ = await asyncio.gather(take_in(keep=False), take_in(keep=True), take_in(keep=False))
         assert kept == [2, 1]
         assert (await seen(store, ANN))[:3] == [1, 2, 1]
+
+
+class StoreConformance(
+    DataPromises,
+    UnitPromises,
+    TrailPromises,
+    SealingPromises,
+    SweepingPromises,
+    AnswerPromises,
+    KeyPromises,
+    ErasurePromises,
+    OutboxPromises,
+):
+    """The promises of the port `Store`, one test each."""

@@ -1,11 +1,15 @@
 """The in-memory store, held to the suite that every store is held to."""
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import pytest
 
+from conformance.person_suite import KEPT, KEY, claim, keep
+from conformance.store_rows import ANN
 from conformance.store_suite import StoreConformance
-from dashtam_core.memory import open_memory_store
+from dashtam_core.memory import MemoryStore, open_memory_store
+from dashtam_core.messaging import KeyState
 from dashtam_core.store import Store
 
 
@@ -14,3 +18,16 @@ class TestMemoryStore(StoreConformance):
     async def store(self) -> AsyncIterator[Store]:
         async with open_memory_store() as store:
             yield store
+
+
+async def test_an_answer_is_kept_for_a_day() -> None:
+    """After 24 hours the key is free, and may be answered anew."""
+    store = MemoryStore()
+    await keep(store, ANN)
+    for days, found in ((0, KEPT), (1, KeyState.FREE)):
+        answers = store.people[ANN.user_id].answers
+        at, kept = answers["import", KEY]
+        answers["import", KEY] = at - timedelta(days=days), kept
+        assert await claim(store, ANN) == found
+    await keep(store, ANN)
+    assert await claim(store, ANN) == KEPT

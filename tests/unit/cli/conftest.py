@@ -1,11 +1,13 @@
 """Every test of the command line runs in a folder of its own, where no setting is made."""
 
 import os
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 
 from unit.cli.toy import CommandLine, Toy
+from unit.logs.recording import restored
 
 
 @pytest.fixture(autouse=True)
@@ -14,6 +16,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in [name for name in os.environ if name.startswith("DASHTAM_")]:
         monkeypatch.delenv(name)
     return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def _logs() -> Generator[None]:
+    """What a command configures ends with its test."""
+    with restored():
+        yield
 
 
 @pytest.fixture

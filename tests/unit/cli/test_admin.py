@@ -118,18 +118,24 @@ def test_the_version_loads_no_plugin(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_help_lists_what_plugins_bring() -> None:
     """Help shows the built-in commands and those of plugins, each with its sentence."""
     shown = CommandLine(Adding(hello=add_hello))("--help").stdout
-    names = ["read", "import", "accounts", "transactions", "plugins", "token", "hello"]
+    names = ["read", "import", "accounts", "transactions", "plugins", "token", "audit", "events", "hello"]
     assert [line.split()[0] for line in shown.partition("Commands:\n")[2].splitlines()] == names
     assert "Greet somebody." in shown
 
 
-@pytest.mark.parametrize("name", ["read", "import", "accounts", "transactions", "plugins", "token"])
-def test_every_command_explains_itself(name: str) -> None:
+@pytest.mark.parametrize(
+    "command",
+    [
+        *("read", "import", "accounts", "transactions", "plugins", "token", "events dead", "events retry"),
+        *("audit list", "audit verify", "audit proof", "audit checkpoint", "audit export"),
+    ],
+)
+def test_every_command_explains_itself(command: str) -> None:
     """Each command has --json and a sentence of help."""
-    result = CommandLine()(name, "--help")
+    result = CommandLine()(*command.split(), "--help")
     assert result.exit_code == 0
     assert "--json" in result.stdout
-    assert result.stdout.splitlines()[2].endswith(".")
+    assert result.stdout.split("\n\n")[1].endswith(".")
 
 
 def test_a_contributed_command_runs() -> None:

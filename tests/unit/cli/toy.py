@@ -142,4 +142,4 @@ class CommandLine:
     def _open(self, settings: Settings) -> AbstractAsyncContextManager[Dashtam]:
         sys.stdout.write("noise of the store\n")
         with_key = attrs.evolve(settings, master_key="a key of the tests, long enough for it")
-        return Dashtam.open(settings=with_key, store=self.store, plugins=self.plugins)
+        return Dashtam.open(settings=with_key, store=self.store, plugins=self.plugins, workers=False)

@@ -1,6 +1,8 @@
 """The container: scopes are inferred, gaps and circles are explained, nothing leaks between requests."""
 
-from collections.abc import Callable
+import asyncio
+from asyncio import CancelledError
+from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 import attrs
@@ -8,6 +10,7 @@ import pytest
 
 from dashtam_core import AssemblyError, provide
 from dashtam_core.container import Container
+from dashtam_core.kernel import UnavailableCode, UnavailableError
 
 
 class Request:
@@ -259,3 +262,198 @@ def test_a_factory_that_fails_is_not_kept() -> None:
     with pytest.raises(OSError, match="not yet"):
         whole.get(Engine)
     assert whole.get(Engine) is whole.get(Engine)
+
+
+class Cache:
+    """Another thing of the application."""
+
+
+class Closings(list[str]):
+    """What was closed, in order, and how."""
+
+    def noting(self, how: str) -> Callable[[Any], Awaitable[None]]:
+        async def close(thing: Any) -> None:
+            self.append(f"{how} {type(thing).__name__}")
+
+        return close
+
+
+def cache(engine: Engine) -> Cache:
+    return Cache()
+
+
+async def never(thing: Any) -> None:
+    await asyncio.Event().wait()
+
+
+async def cancels_itself(thing: Any) -> None:
+    raise CancelledError
+
+
+async def fails(thing: Any) -> None:
+    raise RuntimeError("no")
+
+
+def fails_at_once(thing: Any) -> Awaitable[None]:
+    raise RuntimeError("no")
+
+
+async def test_what_was_made_is_closed_in_reverse_order() -> None:
+    """What another was made from is closed after it, values last of all, and each of them once."""
+    closings = Closings()
+    close = closings.noting("closed")
+    whole = Container(
+        [
+            provide(Cache).by(cache, closing=close),
+            provide(Engine).by(Engine, closing=close),
+            provide(Adapter).value(Adapter(), closing=close),
+        ]
+    )
+    whole.get(Cache)
+    await whole.aclose()
+    await whole.aclose()
+    assert closings == ["closed Cache", "closed Engine", "closed Adapter"]
+
+
+async def test_what_was_not_made_is_not_closed() -> None:
+    """Closing makes nothing, and what an override replaced is not ours to close."""
+    closings, counted = Closings(), Counted()
+    replaced = provide(Cache).value(Cache(), closing=closings.noting("replaced"))
+    override = provide(Cache).value(Cache(), closing=closings.noting("override"))
+    engine = provide(Engine).by(counted.engine, closing=closings.noting("closed"))
+    await Container([replaced, engine, override]).aclose()
+    assert (closings, counted.calls) == (["override Cache"], 0)
+
+
+@pytest.mark.parametrize(
+    ("close", "why"),
+    [
+        (fails, "failed"),
+        (fails_at_once, "failed"),
+        (cancels_itself, "failed"),
+        (never, "was not done by the deadline"),
+    ],
+)
+async def test_what_does_not_close_stops_nothing(
+    close: Callable[[Any], Awaitable[None]], why: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is logged once, by its port's name and with the error, and the others are closed."""
+    closings = Closings()
+    whole = Container(
+        [
+            provide(Engine).value(Engine(), closing=closings.noting("closed")),
+            provide(list[int]).value([1], closing=close),
+        ]
+    )
+    await whole.aclose(deadline=0.01)
+    assert closings == ["closed Engine"]
+    (record,) = caplog.records
+    assert record.getMessage() == f"closing list[int] {why}"
+    assert record.exc_info
+
+
+async def test_closing_may_be_cancelled_and_taken_up_again(caplog: pytest.LogCaptureFixture) -> None:
+    """Who waits for the end may give up: that is no failure, and what is left can still be closed."""
+    closings, begun = Closings(), asyncio.Event()
+
+    async def wait(thing: Any) -> None:
+        begun.set()
+        await never(thing)
+
+    whole = Container(
+        [
+            provide(Cache).value(Cache(), closing=closings.noting("closed")),
+            provide(Engine).value(Engine(), closing=wait),
+        ]
+    )
+    closing = asyncio.create_task(whole.aclose())
+    await begun.wait()
+    closing.cancel()
+    with pytest.raises(CancelledError):
+        await closing
+    await whole.aclose()
+    assert (closings, caplog.records) == (["closed Cache"], [])
+
+
+async def test_nothing_is_had_from_what_is_closed() -> None:
+    """Neither a port nor a request nor a ping: what they would use is gone, and is named."""
+    whole = container()
+    make = whole.maker(Handler)
+    await whole.aclose()
+    gone = "is closed: ask before the application ends"
+    with pytest.raises(AssemblyError, match=f"Engine, needed by the caller, {gone}"):
+        whole.get(Engine)
+    with pytest.raises(AssemblyError, match=f"Handler, needed by a request, {gone}"):
+        make({Request: Request()})
+    with pytest.raises(AssemblyError, match=f"Engine, needed by keywords, {gone}"):
+        whole.maker(keywords)
+    with pytest.raises(AssemblyError, match=gone):
+        await whole.ping()
+
+
+async def test_a_ping_asks_everything_at_once(caplog: pytest.LogCaptureFixture) -> None:
+    """Each answers for itself; an error that tells the operator nothing is a bug, and logged."""
+    meet, down = asyncio.Barrier(2), UnavailableError(UnavailableCode.STORE_UNREACHABLE, "start it")
+
+    async def asked(thing: Any) -> None:
+        await meet.wait()
+
+    async def is_down(thing: Any) -> None:
+        await meet.wait()
+        raise down
+
+    whole = Container(
+        [
+            provide(Engine).value(Engine(), ping=asked),
+            provide(Cache).value(Cache(), ping=is_down),
+            provide(Adapter).value(Adapter(), ping=fails_at_once),
+            provide(Hen).value(Hen(), ping=cancels_itself),
+            provide(Egg).by(Egg, ping=never),  # nobody needed it so far, so it is not made
+        ]
+    )
+    async with asyncio.timeout(30):
+        answers = await whole.ping()
+    assert {name: str(error) if error else None for name, error in answers.items()} == {
+        "Engine": None,
+        "Cache": "start it",
+        "Adapter": "no",
+        "Hen": "the ping of Hen was cancelled",
+    }
+    assert answers["Cache"] is down
+    assert [record.getMessage() for record in caplog.records] == [
+        "the ping of Adapter failed",
+        "the ping of Hen failed",
+    ]
+
+
+async def test_a_ping_takes_no_longer_than_it_may(caplog: pytest.LogCaptureFixture) -> None:
+    """What does not answer in time is unavailable, and says what to look at."""
+    answers = await Container([provide(Engine).value(Engine(), ping=never)]).ping(timeout=0.01)
+    error = answers["Engine"]
+    assert isinstance(error, UnavailableError)
+    assert (error.code, caplog.records) == (UnavailableCode.TOO_SLOW, [])
+    assert "Engine did not answer in time: see" in error.message
+
+
+async def test_a_ping_may_be_cancelled(caplog: pytest.LogCaptureFixture) -> None:
+    """Who gives up waiting for an answer is no bug of what was asked."""
+    asking = asyncio.create_task(Container([provide(Engine).value(Engine(), ping=never)]).ping())
+    for _ in range(3):
+        await asyncio.sleep(0)
+    asking.cancel()
+    with pytest.raises(CancelledError):
+        await asking
+    assert (caplog.records, asyncio.all_tasks()) == ([], {asyncio.current_task()})
+
+
+def test_what_cannot_be_closed_or_pinged_does_not_start() -> None:
+    """A thing of a request with a closing or a ping, and two pings of one name, are refused at start."""
+    for use in ({"closing": fails}, {"ping": fails}):
+        with pytest.raises(
+            AssemblyError, match="Repository is made for each request: nothing can close or ping it"
+        ):
+            container(provide(Repository).by(Repository, **use))
+    other = type("Engine", (), {})
+    with pytest.raises(AssemblyError, match="two ports called Engine have a ping"):
+        container(provide(Engine).by(Engine, ping=fails), provide(other).by(other, ping=fails))
+    container(provide(Engine).by(Engine, ping=fails), provide(Engine).by(Engine, ping=fails))

@@ -11,19 +11,31 @@ PUBLIC: dict[str, str] = {
         "Actor AssemblyError Dashtam Failure PluginError Result Settings Success UnavailableError hookimpl provide"
     ),
     "dashtam_core.kernel": (
-        "ANONYMOUS ISO_4217 MAX_DIGITS PUBLIC Clock Currency CurrencyMismatchError Cursors DateRange DomainError "
-        "ErrorCode ErrorKind Failure KernelCode Money Page Permission Result Subject Success SystemClock "
-        "UnavailableCode UnavailableError UserId ValueRefused amount_text and_then map_failure map_success new_id "
-        "new_ids"
+        "ANONYMOUS ISO_4217 MAX_DIGITS PUBLIC Clock Currency CurrencyMismatchError Cursors DateRange "
+        "DomainError ErrorCode ErrorKind Failure KernelCode Money Origin Page Permission Result Subject "
+        "Success SystemClock UnavailableCode UnavailableError UserId ValueRefused amount_text and_then "
+        "map_failure map_success new_id new_ids"
     ),
     "dashtam_core.messaging": (
-        "Answer Call Command DomainEvent EventBus Handler Message Next Outgoing PreparingHandler Publish Query "
-        "RefusalCode Refused Route Stage Subscription UnitOfWork chain prepare transaction"
+        "EVENTS_MANAGE ROUTES Answer Answers BusClosedError Call Command DeadLetter Deliveries Delivery "
+        "DomainEvent DurableSubscription Effect EventBus Handler Handover KeptAnswer KeyState ListDeadLetters "
+        "LogContext Message Next Notes Outbox OutboxLag Outgoing PreparingHandler Publish Query RefusalCode "
+        "Refused Relay RetryDeadLetters Route Stage StoredEvent Subscription UnitOfWork chain earlier_answer "
+        "emit error_code idempotent prepare settle transaction"
+    ),
+    "dashtam_core.audit": (
+        "AUDIT_READ RETIRE_ACTION ROUTES Attempt AttemptId AuditCode AuditEntry AuditLog AuditRecorder "
+        "AuditRefused AuditTrail AuditedUnit Checkpoint CryptographyMissingError Ed25519Signer EntryFilter "
+        "EntryId ExportAuditLog Frontier GroupCommit InclusionProof Json KeyVault Leaf ListAuditEntries "
+        "LogState Outcome PersonKey PersonKeys PersonalVault Phase ProveAuditEntry ReadableEntry "
+        "RecordedEntry Replay Seal SealAuditLog SealedBatch Sealer Sealing SealingLag SignedCheckpoint Signer "
+        "Verified Verifier VerifierKey VerifyAuditLog canonical consistency_proof inclusion_proof leaf_hash "
+        "log_records open_checkpoint verify_consistency verify_export verify_inclusion write_export"
     ),
     "dashtam_core.identity": (
-        "ACCOUNTS_READ ACCOUNTS_WRITE MIN_KEY_CHARACTERS OWNER ROUTES TOKENS_WRITE ApiToken ApiTokens "
-        "Authenticate CreateApiToken ExternalSubject IdentityCode IdentityRefused Keyring MasterKey TokenId "
-        "authorize"
+        "ACCOUNTS_READ ACCOUNTS_WRITE MIN_KEY_CHARACTERS OPERATOR OWNER ROUTES TOKENS_WRITE USERS_ERASE "
+        "ApiToken ApiTokens Authenticate Authorize CreateApiToken EraseUser ExternalSubject IdentityCode "
+        "IdentityRefused Keyring MasterKey People TokenId UserErased forgetting"
     ),
     "dashtam_core.accounts": (
         "DEFAULT_LIMIT FILE_PROVIDER KEY_BYTES MAX_LIMIT ROUTES Account AccountBatch AccountData AccountId "
@@ -36,7 +48,8 @@ PUBLIC: dict[str, str] = {
         "account_view balance_view dedupe_key import_view keyed transaction_view warning_view"
     ),
     "dashtam_core.plugins": ("CommandAdder PluginError PluginReport Plugins StoreOpener hookimpl"),
-    "dashtam_core.memory": ("FixedClock MemoryEventBus MemoryStore open_memory_store"),
+    "dashtam_core.logs": ("Format bound configure merge_bound redact remember"),
+    "dashtam_core.memory": ("FixedClock MemoryEventBus MemoryStore MemoryVault open_memory_store"),
 }
 
 # Codes, statuses, views and ports whose name and members say it all.
@@ -46,6 +59,7 @@ SAYS_IT_ALL = {
     *("AccountImportView", "AccountView", "BalanceView", "ImportView", "TransactionView", "WarningView"),
     *("account_view", "balance_view", "import_view", "transaction_view", "warning_view"),
     *("Accounts", "Documents", "Keyring"),
+    "AuditCode",
 }
 
 

@@ -11,7 +11,10 @@ from dashtam_core.kernel import ErrorKind, Failure, KernelCode, Success, ValueRe
 from dashtam_core.settings import default_data_dir
 
 KEY = "k" * 32
-NAMES = ("STORE_URL", "STORE_ADMIN_URL", "MASTER_KEY", "DATA_DIR", "PLUGINS", "SUBJECT", "IMPORT_MAX_BYTES")
+NAMES = (
+    *("STORE_URL", "STORE_ADMIN_URL", "MASTER_KEY", "DATA_DIR", "PLUGINS", "SUBJECT", "IMPORT_MAX_BYTES"),
+    *("LOG_FORMAT", "LOG_LEVEL", "SLOW_SECONDS"),
+)
 
 
 def read(**variables: str) -> Settings:
@@ -34,6 +37,9 @@ def test_every_variable_is_read() -> None:
         PLUGINS="files, postgres,",
         SUBJECT="me",
         IMPORT_MAX_BYTES="1000",
+        LOG_FORMAT="JSON",
+        LOG_LEVEL="debug",
+        SLOW_SECONDS="0.25",
     )
     assert settings == Settings(
         store_url="postgresql://u:p@host/db",
@@ -43,6 +49,9 @@ def test_every_variable_is_read() -> None:
         plugins=("files", "postgres"),
         subject="me",
         import_max_bytes=1000,
+        log_format="json",
+        log_level="debug",
+        slow_seconds=0.25,
     )
 
 
@@ -54,6 +63,7 @@ def test_nothing_set_is_the_default() -> None:
         assert read(**dict.fromkeys(NAMES, blank)) == plain
     assert (plain.store_url, plain.master_key, plain.plugins) == (None, None, None)
     assert (plain.subject, plain.import_max_bytes) == ("local", 64 * 1024 * 1024)
+    assert (plain.log_format, plain.log_level, plain.slow_seconds) == (None, None, 1.0)
 
 
 def test_other_variables_are_left_alone() -> None:
@@ -73,6 +83,9 @@ def test_other_variables_are_left_alone() -> None:
         ("IMPORT_MAX_BYTES", "64MB", "64MB"),
         ("IMPORT_MAX_BYTES", "\u0661\u0662", "digits"),
         ("IMPORT_MAX_BYTES", "9" * 5_000, ""),
+        ("LOG_FORMAT", "xml", "one of auto, console, json"),
+        ("LOG_LEVEL", "loud", "one of debug, info, warning, error, critical"),
+        *(("SLOW_SECONDS", text, "seconds above zero") for text in ("0", "-1", "nan", "inf", "1s", "9" * 5_000)),
     ],
 )
 def test_a_wrong_value_names_its_variable(name: str, text: str, advice: str) -> None:
@@ -92,6 +105,18 @@ def test_no_secret_is_shown() -> None:
     assert "hunter2" not in f"{settings!r} {settings}"
     assert "hunter2" not in repr(refusal(MASTER_KEY="hunter2"))
     assert "hunter2" not in repr(refusal(STORE_URL="u hunter2 h"))
+
+
+def test_the_secrets_are_listed_for_the_log() -> None:
+    """They are the master key and every password in a URL, and nothing where there is none."""
+    settings = read(
+        STORE_URL="postgresql://u:p%40ss@h/d?sslmode=require&sslpassword=other",
+        STORE_ADMIN_URL="postgresql://a@h/d?password=third",
+        MASTER_KEY=KEY,
+    )
+    assert set(settings.secrets) == {KEY, "p%40ss", "other", "third"}
+    assert read(STORE_URL="embedded:").secrets == ()
+    assert read(STORE_URL="postgresql://u:p@[h/d").secrets == ("postgresql://u:p@[h/d",)
 
 
 @pytest.mark.parametrize(

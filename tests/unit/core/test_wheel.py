@@ -137,5 +137,7 @@ def test_only_what_is_declared_is_installed(told: dict[str, object]) -> None:
     declared = tomllib.loads((ROOT / "packages/dashtam-core/pyproject.toml").read_text())["project"][
         "dependencies"
     ]
-    assert {_name(each) for each in declared} == {"attrs", "pluggy", "returns", "typing-extensions"}
+    assert {_name(each) for each in declared} == {
+        *("attrs", "cattrs", "pluggy", "returns", "structlog", "typing-extensions")
+    }
     assert set(told["installed"]) == _closure("dashtam-core")  # type: ignore[call-overload]

@@ -3,17 +3,11 @@
 import re
 import subprocess
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 
 import attrs
 import pytest
 
-from dashtam_core import kernel
-from dashtam_core.accounts import AccountsCode, ImportCode
-from dashtam_core.identity import IdentityCode
-from dashtam_core.kernel import ErrorCode
-from dashtam_core.messaging import RefusalCode
 from dashtam_core.settings import PREFIX, Settings
 from dashtam_fastapi import ServiceSettings
 
@@ -81,22 +75,6 @@ def test_the_example_of_the_readme_prints_what_it_says() -> None:
         [sys.executable, "-c", code[1]], cwd=ROOT, capture_output=True, text=True, check=True, encoding="utf-8"
     )
     assert run.stdout == printed[1]
-
-
-def test_the_page_on_errors_lists_every_code() -> None:
-    """Each code stands in the table with its kind, and none stands there that is not raised."""
-    page = (ROOT / "docs/architecture/error-handling-architecture.md").read_text()
-    listed = {
-        (code, row[1])
-        for row in re.findall(r"^\| ((?:`[a-z_]+`(?:, )?)+) \| ([A-Z_]+) \|", page, re.MULTILINE)
-        for code in re.findall(r"`([a-z_]+)`", row[0])
-    }
-    assert listed == {(code.value, code.kind.name) for code in codes()}
-
-
-def codes() -> Iterable[ErrorCode]:
-    for room in (ImportCode, AccountsCode, IdentityCode, RefusalCode, kernel.KernelCode, kernel.UnavailableCode):
-        yield from room
 
 
 def test_the_page_on_settings_lists_every_variable() -> None:

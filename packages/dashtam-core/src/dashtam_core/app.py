@@ -1,50 +1,79 @@
 """Dashtam, assembled: opened once, acting as many people."""
 
+import hashlib
 import secrets
-from collections.abc import AsyncGenerator, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager, nullcontext
+from importlib.util import find_spec
 from os import environ
 from pathlib import Path
 from typing import Any, Final, Self, cast
 
 import attrs
 
-from dashtam_core import accounts, identity
+from dashtam_core import accounts, audit, identity, messaging
 from dashtam_core.accounts import StatementReaders
+from dashtam_core.audit import (
+    Attempt,
+    AuditLog,
+    AuditRecorder,
+    Ed25519Signer,
+    GroupCommit,
+    KeyVault,
+    Outcome,
+    PersonalVault,
+    Replay,
+    Sealing,
+)
 from dashtam_core.container import AssemblyError, Binding, Container, provide
-from dashtam_core.identity import Authenticate, IdentityRefused, Keyring, MasterKey, authorize
+from dashtam_core.identity import Authenticate, Authorize, IdentityRefused, Keyring, MasterKey, forgetting
 from dashtam_core.kernel import (
     ANONYMOUS,
     Clock,
     Failure,
+    Origin,
     Result,
     Subject,
     SystemClock,
     UnavailableCode,
     UnavailableError,
+    new_id,
 )
-from dashtam_core.memory import MemoryEventBus
+from dashtam_core.memory import MemoryEventBus, MemoryVault
 from dashtam_core.messaging import Call as _Call
 from dashtam_core.messaging import (
     Command,
+    Deliveries,
+    DurableSubscription,
     EventBus,
+    LogContext,
     Message,
     Next,
+    Notes,
     Outgoing,
     Publish,
     Query,
     Refused,
+    Relay,
     Route,
     Stage,
     Subscription,
     chain,
+    emit,
+    idempotent,
     prepare,
     transaction,
 )
 from dashtam_core.plugins import Plugins
 from dashtam_core.settings import MEMORY, Settings
-from dashtam_core.store import REPOSITORIES, Store, UnitOfWork
+from dashtam_core.store import REPOSITORIES, Capability, Store, UnitOfWork
+from dashtam_core.workers import Workers
 
+DRAIN_SECONDS: Final = 5.0
+"""How long subscribers that are still being told may take when the application ends."""
+
+_LIBRARY: Final = Origin()
+_ROUTES: Final = (*messaging.ROUTES, *audit.ROUTES, *identity.ROUTES, *accounts.ROUTES)
 _KEY_FILE: Final = "master.key"
 
 
@@ -59,14 +88,30 @@ class _Path:
 class Dashtam:
     """The application. Open it with `Dashtam.open()`, then act as somebody."""
 
-    def __init__(self, data: Store, container: Container, routes: Iterable[Route], plugins: Plugins) -> None:
-        self.store = data
+    def __init__(
+        self, container: Container, routes: Iterable[Route], plugins: Plugins, settings: Settings
+    ) -> None:
+        self.store = container.get(Store)
         self.plugins = plugins
-        stages: tuple[Stage, ...] = (Publish(container.get(EventBus)), authorize, prepare, transaction)
-        self._run: Next = chain(stages)
+        self.container = container
+        self.relay = container.get(Relay)
+        recorder = container.get(AuditRecorder)
+        self.stages: tuple[Stage, ...] = (
+            LogContext(settings.slow_seconds),
+            Publish(container.get(EventBus), self.relay.wake),
+            Authorize(recorder),
+            Replay(recorder),
+            Attempt(recorder),
+            prepare,
+            transaction,
+            Outcome(recorder),
+            idempotent,
+            emit,
+        )
+        self._run: Next = chain(self.stages)
         self._paths: dict[type[Message[Any, Any]], _Path] = {}
         for route in routes:
-            self._add(route, container)
+            self._add(route)
 
     @classmethod
     @asynccontextmanager
@@ -77,13 +122,16 @@ class Dashtam:
         store: Store | None = None,
         plugins: Iterable[object] | None = None,
         overrides: Iterable[Binding] = (),
-        subscriptions: Iterable[Subscription] = (),
+        routes: Iterable[Route] = (),
+        subscriptions: Iterable[Subscription | DurableSubscription] = (),
+        workers: bool = True,
     ) -> AsyncGenerator[Self]:
         """Assembles everything, and takes it down at the end.
 
         Data lives where `store` or `settings.store_url` says, in memory if neither does; `settings` come from the
         environment unless given. `plugins` replaces looking for installed ones. `overrides` bind ports otherwise
-        than by default.
+        than by default, `routes` are those of your own messages. `workers` seals the audit trail, delivers events
+        and keeps house meanwhile; where several processes share a store, one of them with workers is enough.
 
         Raises:
             UnavailableError: the store does not answer, is not migrated or is not configured.
@@ -96,39 +144,72 @@ class Dashtam:
         own = tuple(overrides)
         if Keyring not in {binding.port for binding in own}:  # looked for before any store is opened
             own = (provide(Keyring).value(_keyring(chosen, given=store is not None)), *own)
-        bindings = (*_defaults(chosen, found, subscriptions), *own)
-        container = Container(bindings, request_ports=(Subject, UnitOfWork, Outgoing))
+        opened: list[Store] = []
+        bindings = (
+            provide(Store).by(opened.pop, ping=_ping),
+            *_defaults(chosen, found, tuple(subscriptions)),
+            *own,
+        )
+        container = Container(bindings, request_ports=(Subject, UnitOfWork, Outgoing, Notes))
+        known = (*_ROUTES, *routes)
+        for route in known:
+            container.check(route.factory)  # what does not fit is found before any store is opened
         async with opening as data:
-            yield cls(data, container, (*identity.ROUTES, *accounts.ROUTES), found)
+            opened.append(data)
+            dashtam = cls(container, known, found, chosen)
+            try:
+                await dashtam.relay.register()
+                async with dashtam.working() if workers else nullcontext():
+                    yield dashtam
+            finally:
+                await container.aclose()
 
-    def acting_as(self, subject: Subject, /) -> "Actor":
-        """Dashtam as one person sees it."""
-        return Actor(self, subject)
+    @asynccontextmanager
+    async def working(self) -> AsyncGenerator[None]:
+        """Runs the background work while the block lasts."""
+        async with Workers(self.store, self.container.get(Sealing), self.relay).running():
+            yield
+
+    def acting_as(self, subject: Subject, /, origin: Origin = _LIBRARY) -> "Actor":
+        """Dashtam as one person sees it. `origin` is where they ask from, as the audit trail will tell."""
+        return Actor(self, subject, origin)
 
     async def authenticate(self, token: str, /) -> Result[Subject, IdentityRefused | Refused]:
         """Who a bearer token belongs to."""
         return await self.acting_as(ANONYMOUS).ask(Authenticate(token))
 
     async def ping(self) -> None:
-        """Returns if everything needed to serve is there; raises `UnavailableError` if not."""
-        await self.store.ping()
+        """Returns if everything needed to serve is there; raises what is wrong with the first that is not."""
+        for problem in (await self.container.ping()).values():
+            if problem is not None:
+                raise problem
 
-    async def run(self, message: Message[Any, Any], subject: Subject) -> Result[Any, Any]:
+    async def run(
+        self,
+        message: Message[Any, Any],
+        subject: Subject,
+        origin: Origin = _LIBRARY,
+        idempotency_key: str | None = None,
+    ) -> Result[Any, Any]:
         """Takes any message through the pipeline; `Actor` has the typed doors."""
         path = self._paths.get(type(message))
         if path is None:
             raise AssemblyError(f"no handler is registered for {type(message).__name__}: add its route")
-        unit, outgoing = self.store.unit_of_work(subject), Outgoing()
-        handler = path.make_handler({Subject: subject, UnitOfWork: unit, Outgoing: outgoing})
-        return await self._run(_Call(message, path.route, subject, handler, unit, outgoing))
+        unit, outgoing, notes = self.store.unit_of_work(subject), Outgoing(), Notes()
+        handler = path.make_handler({Subject: subject, UnitOfWork: unit, Outgoing: outgoing, Notes: notes})
+        call = _Call(
+            message, path.route, subject, handler, unit, outgoing, notes, origin, new_id(), idempotency_key
+        )
+        return await self._run(call)
 
-    def _add(self, route: Route, container: Container) -> None:
+    def _add(self, route: Route) -> None:
         name = route.message.__name__
         if route.message in self._paths:
             raise AssemblyError(f"{name} has two handlers: a message has exactly one")
-        if not hasattr(route.message, "permission"):
-            raise AssemblyError(f"{name} names no permission: say which it needs, or PUBLIC")
-        self._paths[route.message] = _Path(route, container.maker(route.factory))
+        for said, what in (("permission", "which it needs, or PUBLIC"), ("resource_type", "what it is about")):
+            if not hasattr(route.message, said):
+                raise AssemblyError(f"{name} names no {said}: say {what}")
+        self._paths[route.message] = _Path(route, self.container.maker(route.factory))
 
 
 @attrs.frozen
@@ -137,25 +218,75 @@ class Actor:
 
     dashtam: Dashtam
     subject: Subject
+    origin: Origin = _LIBRARY
 
-    async def execute[T, E](self, command: Command[T, E], /) -> Result[T, E | Refused]:
-        """Change something."""
-        return cast("Result[T, E | Refused]", await self.dashtam.run(command, self.subject))
+    async def execute[T, E](
+        self, command: Command[T, E], /, *, idempotency_key: str | None = None
+    ) -> Result[T, E | Refused]:
+        """Change something. With a key, a retry within 24 hours changes nothing and gets the first answer."""
+        answer = await self.dashtam.run(command, self.subject, self.origin, idempotency_key)
+        return cast("Result[T, E | Refused]", answer)
 
     async def ask[T, E](self, query: Query[T, E], /) -> Result[T, E | Refused]:
         """Read something."""
-        return cast("Result[T, E | Refused]", await self.dashtam.run(query, self.subject))
+        return cast("Result[T, E | Refused]", await self.dashtam.run(query, self.subject, self.origin))
 
 
-def _defaults(settings: Settings, plugins: Plugins, subscriptions: Iterable[Subscription]) -> tuple[Binding, ...]:
+def _defaults(
+    settings: Settings, plugins: Plugins, subscriptions: Sequence[Subscription | DurableSubscription]
+) -> tuple[Binding, ...]:
     """What every port is bound to unless somebody says otherwise."""
+    durable = [each for each in subscriptions if isinstance(each, DurableSubscription)]
+    direct = [each for each in subscriptions if isinstance(each, Subscription)]
+
+    def bus(vault: PersonalVault) -> MemoryEventBus:
+        return MemoryEventBus((forgetting(vault), *direct))
+
+    def relay(deliveries: Deliveries) -> Relay:
+        return Relay(deliveries, durable)
+
     return (
         provide(Clock).by(SystemClock),
         provide(StatementReaders).value(StatementReaders(plugins.readers, settings.import_max_bytes)),
-        provide(EventBus).value(MemoryEventBus(subscriptions)),
+        provide(EventBus).by(bus, closing=lambda bus: bus.close(DRAIN_SECONDS)),
         provide(accounts.Paging).by(accounts.Paging),
+        provide(AuditLog).by(_audit_log),
+        provide(Deliveries).by(_deliveries),
+        provide(PersonalVault).by(_vault),
+        provide(GroupCommit).by(GroupCommit, closing=GroupCommit.close),
+        provide(AuditRecorder).by(AuditRecorder),
+        provide(Sealing).by(_sealing),
+        provide(Relay).by(relay),
         *REPOSITORIES,
     )
+
+
+async def _ping(store: Store) -> None:
+    await store.ping()
+
+
+def _audit_log(store: Store) -> AuditLog:
+    return store.audit
+
+
+def _deliveries(store: Store) -> Deliveries:
+    return store.deliveries
+
+
+def _vault(store: Store, keyring: Keyring) -> PersonalVault:
+    if find_spec("cryptography") is None and Capability.IMMUTABLE_AUDIT not in store.capabilities:
+        return MemoryVault()
+    return KeyVault(store.unit_of_work, keyring.derive("personal-data"))
+
+
+def _sealing(log: AuditLog, keyring: Keyring, clock: Clock) -> Sealing:
+    seed = keyring.derive("audit-checkpoint")
+    return Sealing(log, lambda: Ed25519Signer.from_seed(_log_name(seed), seed), clock)
+
+
+def _log_name(seed: bytes) -> str:
+    """What the trail under one key is called: always the same, and telling nothing of the key."""
+    return f"dashtam/{hashlib.sha256(b'name' + seed).hexdigest()[:16]}"
 
 
 @asynccontextmanager

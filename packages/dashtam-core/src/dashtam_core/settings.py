@@ -1,13 +1,15 @@
 """What a deployment decides, read from `DASHTAM_…` variables. An edge may have more of its own."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from math import isfinite
 from pathlib import Path
 from typing import Final
 
 import attrs
 
 from dashtam_core.kernel import Failure, KernelCode, Result, Success, ValueRefused
+from dashtam_core.logs import Format
 
 PREFIX: Final = "DASHTAM_"
 MEMORY: Final = "memory:"
@@ -39,6 +41,19 @@ class Settings:
     """Who acts on the command line."""
     import_max_bytes: int = IMPORT_MAX_BYTES
     """The largest statement file that is read, in bytes."""
+    log_format: Format | None = None
+    """What log lines look like. None: whoever owns the process decides."""
+    log_level: str | None = None
+    """The least that is logged, from `debug` to `critical`. None: whoever owns the process decides."""
+    slow_seconds: float = 1.0
+    """How long a message may take before a line says so."""
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What logs leave out wherever it is: of each setting that `repr` hides, the value or its passwords."""
+        hidden = [(field.name, getattr(self, field.name)) for field in attrs.fields(Settings) if not field.repr]
+        found = (_passwords(text) if name.endswith("_url") else (text,) for name, text in hidden if text)
+        return tuple(secret for each in found for secret in each)
 
     @property
     def store_scheme(self) -> str | None:
@@ -103,6 +118,37 @@ def _bytes(text: str) -> int:
     return int(text)
 
 
+def _one_of(*choices: str) -> Callable[[str], str]:
+    def choice(text: str) -> str:
+        if text.lower() not in choices:
+            raise ValueError(f"is {text[:32]!r} and should be one of {', '.join(choices)}")
+        return text.lower()
+
+    return choice
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not isfinite(seconds) or seconds <= 0:
+        raise ValueError(f"is {text[:32]!r} and should be a number of seconds above zero, such as 0.5")
+    return seconds
+
+
+def _passwords(url: str) -> Iterable[str]:
+    """The passwords in a URL as they are written there; all of it, where it is none."""
+    from urllib.parse import parse_qsl, urlsplit
+
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return (url,)
+    options = [value for name, value in parse_qsl(parts.query) if name.endswith("password")]
+    return (parts.password, *options) if parts.password else options
+
+
 _PARSERS: Final[Mapping[str, Callable[[str], object]]] = {
     "store_url": _url,
     "store_admin_url": _url,
@@ -111,4 +157,7 @@ _PARSERS: Final[Mapping[str, Callable[[str], object]]] = {
     "plugins": _names,
     "subject": str,
     "import_max_bytes": _bytes,
+    "log_format": _one_of("auto", "console", "json"),
+    "log_level": _one_of("debug", "info", "warning", "error", "critical"),
+    "slow_seconds": _seconds,
 }

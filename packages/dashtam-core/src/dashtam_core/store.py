@@ -6,8 +6,9 @@ from typing import Protocol
 
 from dashtam_core import messaging
 from dashtam_core.accounts import Accounts, Documents
+from dashtam_core.audit import AuditLog, AuditTrail, PersonKeys
 from dashtam_core.container import Binding, provide
-from dashtam_core.identity import ApiTokens
+from dashtam_core.identity import ApiTokens, People
 from dashtam_core.kernel import Subject
 
 
@@ -17,6 +18,10 @@ class Capability(StrEnum):
     TRANSACTIONS = "transactions"
     ROW_LEVEL_SECURITY = "row_level_security"
     BULK_COPY = "bulk_copy"
+    IMMUTABLE_AUDIT = "immutable_audit"
+    """Entries of the audit trail outlive the process, and nobody it serves can change them."""
+    ORDERED_OUTBOX = "ordered_outbox"
+    """Events reach each durable subscriber in the order of their commits."""
 
 
 class UnitOfWork(messaging.UnitOfWork, Protocol):
@@ -31,10 +36,25 @@ class UnitOfWork(messaging.UnitOfWork, Protocol):
     @property
     def tokens(self) -> ApiTokens: ...
 
+    @property
+    def people(self) -> People: ...
+
+    @property
+    def person_keys(self) -> PersonKeys: ...
+
+    @property
+    def trail(self) -> AuditTrail: ...
+
 
 class Store(Protocol):
     @property
     def capabilities(self) -> frozenset[Capability]: ...
+
+    @property
+    def audit(self) -> AuditLog: ...
+
+    @property
+    def deliveries(self) -> messaging.Deliveries: ...
 
     def unit_of_work(self, subject: Subject, /) -> UnitOfWork:
         """A transaction that will see and write this subject's data only. Does not touch the store yet."""
@@ -42,6 +62,10 @@ class Store(Protocol):
 
     async def ping(self) -> None:
         """Returns if the store can serve; raises `UnavailableError` with what to do if it cannot."""
+        ...
+
+    async def maintain(self) -> None:
+        """Make room ahead and clear what has served its time: kept answers after 24 hours, delivered events."""
         ...
 
 
@@ -56,6 +80,10 @@ def _documents(unit: UnitOfWork) -> Documents:
     return unit.documents
 
 
+def _people(unit: UnitOfWork) -> People:
+    return unit.people
+
+
 def _tokens(unit: UnitOfWork) -> ApiTokens:
     return unit.tokens
 
@@ -64,5 +92,6 @@ REPOSITORIES: tuple[Binding, ...] = (
     provide(Accounts).by(_accounts),
     provide(Documents).by(_documents),
     provide(ApiTokens).by(_tokens),
+    provide(People).by(_people),
 )
 """Where a handler's repositories come from: the unit of work of its request."""

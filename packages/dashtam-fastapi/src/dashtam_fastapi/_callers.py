@@ -10,9 +10,10 @@ from fastapi.openapi.models import HTTPBearer
 from fastapi.security.base import SecurityBase
 
 from dashtam_core import Actor, Dashtam, Failure, Result, Success
-from dashtam_core.kernel import DomainError
+from dashtam_core.identity import Authenticate
+from dashtam_core.kernel import ANONYMOUS, DomainError, Origin
 from dashtam_core.messaging import Command, Query
-from dashtam_fastapi._parameters import refuse_repeated
+from dashtam_fastapi._parameters import IdempotencyKey, idempotency_key, refuse_repeated
 from dashtam_fastapi._problems import ProblemError
 
 type ActorDependency = Callable[..., Actor | Awaitable[Actor]]
@@ -22,6 +23,7 @@ _CREDENTIALS: Final = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*) *", re.ASCII |
 _ASK: Final = {"www-authenticate": "Bearer"}
 _REFUSE: Final = {"www-authenticate": 'Bearer error="invalid_token"'}
 _HOW: Final = "send an API token in the header Authorization: Bearer …"
+_MAX_TOLD: Final = 512
 _MALFORMED: Final = "the Authorization header is not the word Bearer, a space and one token: copy the token again"
 
 
@@ -42,10 +44,10 @@ class Bearer(SecurityBase):
         self._dashtam = dashtam
 
     async def __call__(self, request: Request) -> Actor:
-        dashtam = self._dashtam(request)
-        match await dashtam.authenticate(_token(request.headers.getlist("authorization"))):
+        anybody = self._dashtam(request).acting_as(ANONYMOUS, _origin(request))
+        match await anybody.ask(Authenticate(_token(request.headers.getlist("authorization")))):
             case Success(subject):
-                return dashtam.acting_as(subject)
+                return attrs.evolve(anybody, subject=subject)
             case Failure(error):
                 raise ProblemError.of(error, headers=_REFUSE)
 
@@ -61,8 +63,15 @@ class Caller:
         result = await self.actor.ask(query)
         return _value(result)
 
+
+@attrs.frozen
+class Writer(Caller):
+    """A caller who changes something: a request repeated with its key changes nothing more."""
+
+    idempotency_key: str | None
+
     async def execute[T, E: DomainError[Any]](self, command: Command[T, E]) -> T:
-        result = await self.actor.execute(command)
+        result = await self.actor.execute(command, idempotency_key=self.idempotency_key)
         return _value(result)
 
 
@@ -70,7 +79,7 @@ def remember(actor: ActorDependency, import_max_bytes: int) -> Callable[..., Awa
     """The dependency of the whole router: says who calls before anything else of the request is looked at."""
 
     async def remembered(request: Request, who: Annotated[Actor, Depends(actor)]) -> None:
-        request.state.dashtam_caller = Caller(who, import_max_bytes)
+        request.state.dashtam_caller = Caller(attrs.evolve(who, origin=_origin(request)), import_max_bytes)
         refuse_repeated(request)
 
     return remembered
@@ -81,7 +90,28 @@ async def _remembered(request: Request) -> Caller:
 
 
 Me = Annotated[Caller, Depends(_remembered)]
-"""What an endpoint asks for to act as its caller."""
+"""What an endpoint that reads asks for, to act as its caller."""
+
+
+async def _writing(request: Request, key: IdempotencyKey = None) -> Writer:
+    me = await _remembered(request)
+    return Writer(me.actor, me.import_max_bytes, idempotency_key(request, key))
+
+
+MeWriting = Annotated[Writer, Depends(_writing)]
+"""What an endpoint that changes something asks for: it takes the header Idempotency-Key, and says so."""
+
+
+def _origin(request: Request) -> Origin:
+    """Where a request comes from: the peer of its connection, whoever a header says it is forwarded for."""
+    ip_address = request.client.host if request.client else None
+    user_agent = request.headers.get("user-agent", "")
+    return Origin("http", ip_address, _told(user_agent), _told(getattr(request.state, "request_id", "")))
+
+
+def _told(text: object) -> str | None:
+    """What somebody says of themselves, as far as it can be printed, and not at any length."""
+    return "".join(filter(str.isprintable, str(text)))[:_MAX_TOLD] or None
 
 
 def _value[T, E: DomainError[Any]](result: Result[T, E]) -> T:

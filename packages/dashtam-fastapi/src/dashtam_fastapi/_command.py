@@ -1,12 +1,13 @@
 """`dashtam serve`. Whatever is slow to import is imported when it runs."""
 
 import asyncio
+import logging
 from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dashtam_core import Dashtam, Failure, Settings
+from dashtam_core import Dashtam, Failure, Settings, logs
 from dashtam_core.cli import durable, load_settings, stop
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ def serve(
     from dashtam_fastapi import ServiceSettings
 
     core = durable(load_settings())
+    logs.configure(format=core.log_format or "auto", level=core.log_level or "info", secrets=core.secrets)
+    logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)  # it lists its own at length
     settings = ServiceSettings.read()
     if isinstance(settings, Failure):
         stop(settings.failure().message, 2)

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from dashtam_core.accounts import DocumentId, GetImport, ImportStatement, ImportView, import_view
 from dashtam_fastapi._answers import ProblemRoute, answer
-from dashtam_fastapi._callers import Me
+from dashtam_fastapi._callers import Me, MeWriting
 from dashtam_fastapi._parameters import Id, NoQuery
 from dashtam_fastapi._problems import documented
 from dashtam_fastapi._upload import MULTIPART, PART, read_upload
@@ -24,7 +24,7 @@ _LOCATION: Final = {"description": "Where the report is", "schema": {"type": "st
 _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     200: {"model": ImportAnswer, "description": "The same file was imported before: its report of then"},
     201: {"description": "Imported", "headers": {"Location": _LOCATION}},
-    **documented(400, 413, 415),
+    **documented(400, 409, 413, 415),
 }
 
 
@@ -37,7 +37,7 @@ _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     responses=_ANSWERS,
     openapi_extra={"requestBody": {"required": True, "content": {MULTIPART: {"schema": _BODY}}}},
 )
-async def import_statement(request: Request, me: Me, _: Annotated[NoQuery, Query()]) -> Response:
+async def import_statement(request: Request, me: MeWriting, _: Annotated[NoQuery, Query()]) -> Response:
     """Takes in every account, balance and transaction of the file, each once however often it comes."""
     upload = await read_upload(request, me.import_max_bytes)
     report = await me.execute(ImportStatement(upload.data, filename=upload.filename))

@@ -6,7 +6,7 @@ from datetime import date
 from typing import Annotated, Final
 from uuid import UUID
 
-from fastapi import Request
+from fastapi import Header, Request
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
@@ -14,6 +14,9 @@ from dashtam_core.accounts import DEFAULT_LIMIT, MAX_LIMIT
 from dashtam_fastapi._problems import in_parameter, invalid
 
 _MAX_CURSOR: Final = 512
+_KEY_HEADER: Final = "Idempotency-Key"
+_KEY: Final = r'^(?:"(?:[!#-\[\]-~]|\\["\\]){1,255}"|[!#-~][!-~]{0,254})$'
+_ESCAPED: Final = re.compile(r"\\(.)")
 
 
 def _written(pattern: str, form: str) -> BeforeValidator:
@@ -34,6 +37,19 @@ Id = Annotated[
 Day = Annotated[date, _written(r"\d{4}-\d\d-\d\d", "a day by ISO 8601, such as 2026-01-31")]
 Limit = Annotated[
     int, _written(r"\d{1,4}", f"a number from 1 to {MAX_LIMIT} in digits"), Field(ge=1, le=MAX_LIMIT)
+]
+_Key = Annotated[
+    str,
+    Field(pattern=_KEY),
+    _written(_KEY, "1 to 255 visible ASCII characters without spaces, bare or in double quotes"),
+]
+IdempotencyKey = Annotated[
+    _Key | None,
+    Header(
+        alias=_KEY_HEADER,
+        description="Makes a retry safe: for 24 hours the same key with the same request changes nothing more and "
+        "is answered as the first time. A UUID does well",
+    ),
 ]
 
 
@@ -58,6 +74,13 @@ class TransactionQuery(PageQuery):
     account_id: Id | None = Field(default=None, description="Of this account only")
     from_: Day | None = Field(default=None, alias="from", description="Posted on this day or later")
     to: Day | None = Field(default=None, description="Posted on this day or earlier")
+
+
+def idempotency_key(request: Request, given: str | None) -> str | None:
+    """The key itself, which may come bare or as a string of structured fields (RFC 9651, section 3.3.3)."""
+    if len(request.headers.getlist(_KEY_HEADER)) > 1:
+        raise invalid([in_parameter(_KEY_HEADER, "give this once")])
+    return _ESCAPED.sub(r"\1", given[1:-1]) if given and given[0] == '"' else given
 
 
 def refuse_repeated(request: Request) -> None:

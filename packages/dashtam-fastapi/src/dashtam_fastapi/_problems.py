@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException as BareError
 
 from dashtam_core import UnavailableError
 from dashtam_core.kernel import DomainError, ErrorKind
+from dashtam_core.messaging import RefusalCode
 
 MEDIA_TYPE: Final = "application/problem+json"
 PRIVATE: Final = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
@@ -59,6 +60,7 @@ KINDS: Final[Mapping[ErrorKind, _Answer]] = {
 }
 """How each kind of error is answered: the only place that says so."""
 
+_AGAIN: Final = {RefusalCode.IDEMPOTENCY_KEY_IN_USE: {"retry-after": "1"}}
 _TITLES: Final = {answer.status: answer.title for answer in KINDS.values()}
 _DETAILS: Final = {
     404: "nothing is at this path: /openapi.json lists what there is",
@@ -88,7 +90,8 @@ class ProblemError(HTTPException):
     def of(cls, error: DomainError[Any], *, headers: Mapping[str, str] | None = None) -> Self:
         """The problem that an error of the core is to a caller."""
         answer = KINDS[error.code.kind]
-        return cls(answer.status, error.code.value, error.message, headers=headers or answer.headers)
+        also = headers or _AGAIN.get(error.code, answer.headers)
+        return cls(answer.status, error.code.value, error.message, headers=also)
 
 
 def invalid(errors: Sequence[dict[str, str]]) -> ProblemError:
@@ -149,7 +152,7 @@ def _problem(error: Exception) -> ProblemError:
 
 def _unavailable(error: UnavailableError) -> ProblemError:
     """The code for the caller; where what is missing should be, and why it is not, for the operator's log."""
-    _log.warning("not available: [%s] %s", error.code, error.message)
+    _log.warning("not available: [%s] %s", error.code, error.message, extra={"code": error.code})
     answer = KINDS[error.code.kind]
     return ProblemError(answer.status, error.code.value, _UNAVAILABLE, headers=answer.headers)
 

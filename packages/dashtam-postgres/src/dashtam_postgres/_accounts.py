@@ -46,6 +46,8 @@ class Unit(Protocol):
     @property
     def raw(self) -> "asyncpg.Connection[Any]": ...
 
+    async def lock(self, *names: object) -> bool: ...
+
 
 @attrs.frozen
 class PostgresAccounts:

@@ -1,5 +1,6 @@
 """Connections: asyncpg reads the URL, so that everything libpq knows in one works here too."""
 
+import re
 from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
@@ -11,6 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from dashtam_core.kernel import UnavailableCode, UnavailableError
 
+NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,62}")
+"""What a role or schema may be called: such names go into statements, quoted."""
 CONNECT_SECONDS: Final = 5.0
 POOL_SECONDS: Final = 5.0
 POOL_SIZE: Final = 10
@@ -83,3 +86,8 @@ def place(url: str) -> str:
     """Where a URL points, for people: without its user and password."""
     parts = urlsplit(url)
     return f"PostgreSQL at {parts.hostname or 'the local socket'}:{parts.port or 5432}{parts.path}"
+
+
+def literal(text: str) -> str:
+    """Text as a literal of SQL, for statements that take no parameters."""
+    return "'" + text.replace("'", "''") + "'"

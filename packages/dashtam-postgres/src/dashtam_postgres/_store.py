@@ -1,47 +1,99 @@
-"""The durable store, and the transaction that everything in it runs in."""
+"""The durable store."""
 
-import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from types import TracebackType
-from typing import Any, Final, Self, cast
+from typing import Final, cast
 
 import asyncpg
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from dashtam_core.kernel import Subject, UnavailableCode, UnavailableError
+from dashtam_core.kernel import ANONYMOUS, Subject, UnavailableCode, UnavailableError
 from dashtam_core.store import Capability
 from dashtam_postgres import _connect
-from dashtam_postgres._accounts import PostgresAccounts
-from dashtam_postgres._documents import PostgresDocuments
+from dashtam_postgres._answers import KEPT_FOR
+from dashtam_postgres._audit import PostgresAuditLog
+from dashtam_postgres._deliveries import CLEAR, PostgresDeliveries
+from dashtam_postgres._lease import Lease
 from dashtam_postgres._tables import REVISION
-from dashtam_postgres._tokens import PostgresTokens
+from dashtam_postgres._unit import PostgresUnit
 
 DEFAULT_SCHEMA: Final = "dashtam"
 
-# The first statement of every transaction: it puts BEGIN on the wire, so that asyncpg used directly afterwards is
-# inside it; it names the person for row-level security; and it points unqualified names at our schema.
-_BEGIN: Final = text("SELECT set_config('app.subject', :subject, true), set_config('search_path', :schema, true)")
-_ROLE: Final = text(
-    "SELECT r.rolsuper OR r.rolbypassrls AS bypasses, EXISTS (SELECT FROM pg_class c WHERE c.relowner = r.oid "
-    "AND c.relnamespace = to_regnamespace(:schema)) AS owns FROM pg_roles r WHERE r.rolname = current_user"
+# Superuser or BYPASSRLS; owner, or one who may become the owner; and who sees everybody without becoming the worker.
+_POWERS: Final = text("""
+    SELECT r.rolsuper OR r.rolbypassrls OR EXISTS (
+        SELECT FROM pg_class c WHERE c.relnamespace = to_regnamespace(:schema)
+        AND pg_has_role(r.oid, c.relowner, 'MEMBER')
+    ) OR EXISTS (
+        SELECT FROM pg_policy p, unnest(p.polroles) AS worker
+        WHERE p.polrelid = to_regclass(:schema || '.audit_leaf') AND pg_has_role(r.oid, worker, 'USAGE')
+    ) FROM pg_roles r WHERE r.rolname = current_user
+""")
+_WORKER: Final = """
+SELECT r.rolname FROM pg_policy p JOIN pg_roles r ON r.oid = ANY (p.polroles) AND r.rolname = p.polname
+WHERE p.polrelid = to_regclass($1) AND pg_has_role(session_user, r.oid, 'SET') ORDER BY r.rolname LIMIT 1
+"""
+_ROOM_LEFT: Final = (
+    "SELECT to_regclass($1 || to_char(now() + interval '2 months', '\"audit_entry_\"YYYY_MM')) IS NOT NULL"
 )
 
 
 class PostgresStore:
     """A store in one schema of a PostgreSQL database, over an engine of the caller's own if they like."""
 
-    capabilities = frozenset({Capability.TRANSACTIONS, Capability.ROW_LEVEL_SECURITY, Capability.BULK_COPY})
+    capabilities = frozenset(
+        {
+            Capability.TRANSACTIONS,
+            Capability.ROW_LEVEL_SECURITY,
+            Capability.BULK_COPY,
+            Capability.IMMUTABLE_AUDIT,
+            Capability.ORDERED_OUTBOX,
+        }
+    )
 
     def __init__(self, engine: AsyncEngine, *, schema: str = DEFAULT_SCHEMA, place: str = "the database") -> None:
+        if not _connect.NAME.fullmatch(schema):
+            raise ValueError(f"{schema[:80]!r} is no name for a schema: letters, digits, _ and - only")
         self.engine = engine
         self.schema = schema
         self.place = place
+        self.path_setting = f"""set_config('search_path', '"{schema}"', true)"""
+        self.audit = PostgresAuditLog(self)
+        self.deliveries = PostgresDeliveries(self)
+        self._worker: str | None = None
 
-    def unit_of_work(self, subject: Subject, /) -> "PostgresUnit":
+    def unit_of_work(self, subject: Subject, /) -> PostgresUnit:
         return PostgresUnit(self, subject)
+
+    @asynccontextmanager
+    async def work(self) -> AsyncGenerator[PostgresUnit]:
+        """A transaction over everybody's rows, as the worker role. For what runs in the background.
+
+        Raises:
+            UnavailableError: the role of this store may not become the worker.
+        """
+        worker = await self._find_worker()
+        if worker is None:
+            raise UnavailableError(
+                UnavailableCode.STORE_NOT_CONFIGURED,
+                "the role of DASHTAM_STORE_URL may not become the one that seals, delivers and clears up: do that "
+                "in a process whose role may, or GRANT it `<application role>_worker` WITH INHERIT FALSE, SET TRUE",
+            )
+        async with PostgresUnit(self, ANONYMOUS, role=worker) as unit:
+            yield unit
+
+    async def maintain(self) -> None:
+        async with self.work() as unit:
+            await unit.raw.execute("SELECT audit_partitions()")
+        async with self.work() as unit:
+            await unit.raw.execute("DELETE FROM idempotency WHERE created_at < now() - $1::interval", KEPT_FOR)
+            await unit.raw.execute(CLEAR)
+
+    async def aclose(self) -> None:
+        """Ends what the store has beside the engine's pool. The engine stays open: it is its maker's."""
+        await self.deliveries.aclose()
 
     async def ping(self) -> None:
         """Returns if the database answers, is migrated, and the role is one that row-level security binds."""
@@ -57,14 +109,27 @@ class PostgresStore:
         found = await _revision(connection, self.schema)
         if found != REVISION:
             raise _not_migrated(found)
-        role = (await connection.execute(_ROLE, {"schema": f'"{self.schema}"'})).one()
-        if role.bypasses or role.owns:
+        if await connection.scalar(_POWERS, {"schema": f'"{self.schema}"'}):
             raise UnavailableError(
                 UnavailableCode.STORE_ROLE_TOO_POWERFUL,
-                "the role of DASHTAM_STORE_URL is a superuser, bypasses row-level security or owns the tables, so "
-                "nothing would keep people apart: put that role in DASHTAM_STORE_ADMIN_URL, and one of its own in "
-                "DASHTAM_STORE_URL; `dashtam db upgrade` creates it",
+                "the role of DASHTAM_STORE_URL is a superuser, bypasses row-level security, owns the tables or "
+                "sees what the worker role sees, so nothing would keep people apart: put that role in "
+                "DASHTAM_STORE_ADMIN_URL, and one of its own in DASHTAM_STORE_URL; "
+                "`dashtam db upgrade` creates it",
             )
+
+    async def make_room(self) -> None:
+        """Entries need a partition to go to. Whoever may not make one leaves that to who may."""
+        async with Lease(self) as raw:
+            enough = await raw.fetchval(_ROOM_LEFT, f'"{self.schema}".')
+        if not enough and await self._find_worker() is not None:
+            await self.maintain()
+
+    async def _find_worker(self) -> str | None:
+        if self._worker is None:
+            async with Lease(self) as raw:
+                self._worker = await raw.fetchval(_WORKER, f'"{self.schema}".audit_leaf')
+        return self._worker
 
 
 @asynccontextmanager
@@ -83,101 +148,14 @@ async def open_store(
         UnavailableError: no answer, not migrated, or a role that row-level security does not bind.
     """
     engine = _connect.engine(url, pool_size=pool_size, pool_seconds=pool_seconds)
+    store = PostgresStore(engine, schema=schema, place=_connect.place(url))
     try:
-        store = PostgresStore(engine, schema=schema, place=_connect.place(url))
         await store.ping()
+        await store.make_room()
         yield store
     finally:
+        await store.aclose()
         await engine.dispose()
-
-
-class PostgresUnit:
-    """One transaction of one person. Takes a connection when entered, gives it back when left."""
-
-    def __init__(self, store: PostgresStore, subject: Subject) -> None:
-        self.user_id = subject.user_id
-        self._store = store
-        self._open: AsyncConnection | None = None
-        self._raw: asyncpg.Connection[Any] | None = None
-        self._discarded = False
-
-    async def __aenter__(self) -> Self:
-        connection = self._store.engine.connect()
-        try:
-            self._open = await connection.start()
-            await self._open.execute(_BEGIN, {"subject": str(self.user_id), "schema": f'"{self._store.schema}"'})
-            self._raw = (await self._open.get_raw_connection()).driver_connection
-        except BaseException as error:
-            await self._close()
-            if _connect.unreachable(error):
-                raise _connect.unavailable(error, self._store.place) from error
-            raise
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
-    ) -> None:
-        raw = self._raw
-        try:
-            if error is None and not self._discarded:
-                await self.connection.commit()
-        except (DBAPIError, OSError, asyncpg.PostgresError) as failed:
-            if not _lost(failed, raw):
-                raise
-            raise _connect.unavailable(failed, self._store.place) from failed
-        finally:
-            await self._close()
-        if error is not None and _lost(error, raw):
-            raise _connect.unavailable(error, self._store.place) from error
-
-    def discard(self) -> None:
-        self._discarded = True
-
-    @property
-    def connection(self) -> AsyncConnection:
-        """SQLAlchemy's connection, in the transaction."""
-        assert self._open is not None, "a repository is used inside its unit of work, never while preparing"
-        return self._open
-
-    @property
-    def raw(self) -> "asyncpg.Connection[Any]":
-        """Asyncpg's connection, in the same transaction: for the paths where SQLAlchemy's price counts."""
-        assert self._raw is not None, "a repository is used inside its unit of work, never while preparing"
-        assert self._raw.is_in_transaction(), "BEGIN is on the wire before asyncpg is used directly"
-        return self._raw
-
-    @property
-    def accounts(self) -> PostgresAccounts:
-        return PostgresAccounts(self)
-
-    @property
-    def documents(self) -> PostgresDocuments:
-        return PostgresDocuments(self)
-
-    @property
-    def tokens(self) -> PostgresTokens:
-        return PostgresTokens(self)
-
-    async def _close(self) -> None:
-        """Rolls back what was not committed and gives the connection back, even if the task is being cancelled."""
-        opened, raw, self._open, self._raw = self._open, self._raw, None, None
-        if opened is not None:
-            await asyncio.shield(
-                asyncio.ensure_future(_release(opened, closed=raw is not None and raw.is_closed()))
-            )
-
-
-def _lost(error: BaseException, raw: "asyncpg.Connection[Any] | None") -> bool:
-    """Whether the server went away; asyncpg then raises whatever the statement at hand happens to meet."""
-    if raw is not None and raw.is_closed():
-        return isinstance(error, Exception)
-    return isinstance(error, DBAPIError | asyncpg.PostgresError) and _connect.unreachable(error)
-
-
-async def _release(connection: AsyncConnection, *, closed: bool) -> None:
-    if closed:  # there is nobody left to send a rollback to
-        await connection.invalidate()
-    await connection.close()
 
 
 async def _revision(connection: AsyncConnection, schema: str) -> str | None:

@@ -1,4 +1,4 @@
-"""The tables, as SQLAlchemy Core. A test holds them to what the migrations make.
+"""The tables that are asked through SQLAlchemy Core. A test holds them to what the migrations make.
 
 Every row carries its owner's `user_id`, and a child points at its parent by (id, user_id): row-level security does
 not look at foreign keys, so this is what keeps a row from being hung on another person's account.
@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP
 
-REVISION: Final = "0001"
+REVISION: Final = "0002"
 """The migration this version of the package works with."""
 
 metadata = MetaData()
@@ -147,12 +147,33 @@ api_token = Table(
     UniqueConstraint("token_hash", name="api_token_hash"),
 )
 
+_WRITTEN: Final = (
+    "entry_id, attempt_id, occurred_at, user_id, action, phase, code, resource_type, resource_id, channel, "
+    "request_id, context, personal"
+)
+"""The columns of an audit entry that are the program's to write. When it was recorded is the store's to say."""
+
 GRANTS: Final = {
-    "account": "SELECT, INSERT",
-    "balance": "SELECT, INSERT",
-    "transaction": "SELECT, INSERT",
-    "import_document": "SELECT, INSERT",
-    "api_token": "SELECT, INSERT",
+    "account": "SELECT, INSERT, DELETE",
+    "balance": "SELECT, INSERT, DELETE",
+    "transaction": "SELECT, INSERT, DELETE",
+    "import_document": "SELECT, INSERT, DELETE",
+    "api_token": "SELECT, INSERT, DELETE",
+    "audit_entry": f"SELECT, INSERT ({_WRITTEN})",
+    "outbox": "SELECT, INSERT (event_id, user_id, name, payload), DELETE",
+    "idempotency": "SELECT, INSERT (user_id, command, key, fingerprint, answer), DELETE",
+    "person_key": "SELECT, INSERT (key_id, user_id, wrapped), DELETE",
     "alembic_version": "SELECT",
 }
-"""What the application role may do with each table: as little as the product needs."""
+"""What the application role may do with each table, for its subject alone: as little as the product needs."""
+
+WORKER_GRANTS: Final = {
+    "audit_entry": f"SELECT, INSERT ({_WRITTEN})",
+    "audit_leaf": "SELECT, INSERT",
+    "audit_checkpoint": "SELECT, INSERT (tree_size, note, peaks, seen, system_identifier, complete)",
+    "outbox": "SELECT, UPDATE (position), DELETE",  # it takes no value: this is to lock rows
+    "subscriber": "SELECT, INSERT, UPDATE",
+    "inbox": "SELECT, INSERT, UPDATE",
+    "idempotency": "SELECT, DELETE",
+}
+"""What the worker role may do with each table, with everybody's rows."""

@@ -121,24 +121,31 @@ def page_query(
     user_id: UserId, wanted: TransactionFilter, after: tuple[date, TransactionId] | None, limit: int
 ) -> tuple[str, list[Any]]:
     """The statement of a page, and its values. A row-value comparison lets the index go straight to the place."""
-    asked = {
-        "user_id = {}": (user_id,),
-        "account_id = {}": (wanted.account_id,),
-        "posted_date >= {}": (wanted.from_date,),
-        "posted_date <= {}": (wanted.to_date,),
-        "(posted_date, transaction_id) < ({}, {})": after or (None,),
-    }
+    conditions, values = where(
+        {
+            "user_id = {}": (user_id,),
+            "account_id = {}": (wanted.account_id,),
+            "posted_date >= {}": (wanted.from_date,),
+            "posted_date <= {}": (wanted.to_date,),
+            "(posted_date, transaction_id) < ({}, {})": after or (None,),
+        }
+    )
+    query = (
+        f"SELECT {_NAMES} FROM transaction WHERE {conditions} "  # noqa: S608 - values are parameters
+        f"ORDER BY posted_date DESC, transaction_id DESC LIMIT ${len(values) + 1}"
+    )
+    return query, [*values, limit]
+
+
+def where(asked: Mapping[str, tuple[Any, ...]]) -> tuple[str, list[Any]]:
+    """The conditions whose first value is not None, and the values of their parameters."""
     conditions: list[str] = []
     values: list[Any] = []
     for condition, given in asked.items():
         if given[0] is not None:
             conditions.append(condition.format(*[f"${len(values) + nth}" for nth in range(1, len(given) + 1)]))
             values.extend(given)
-    query = (
-        f"SELECT {_NAMES} FROM transaction WHERE {' AND '.join(conditions)} "  # noqa: S608 - values are parameters
-        f"ORDER BY posted_date DESC, transaction_id DESC LIMIT ${len(values) + 1}"
-    )
-    return query, [*values, limit]
+    return " AND ".join(conditions) or "true", values
 
 
 def _record(user_id: UserId, document_id: DocumentId | None, account_id: AccountId, row: KeyedTransaction) -> _Row:

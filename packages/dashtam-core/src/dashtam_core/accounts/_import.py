@@ -26,7 +26,7 @@ from dashtam_core.kernel import (
     map_success,
     new_id,
 )
-from dashtam_core.messaging import Command, DomainEvent, Outgoing, Query
+from dashtam_core.messaging import Command, DomainEvent, Notes, Outgoing, Query
 
 _KEY_BYTES: Final = 16
 _MAX_FILENAME: Final = 255
@@ -61,6 +61,7 @@ class ImportStatement(Command[ImportReport, ImportFailed]):
     """
 
     permission: ClassVar[Permission] = ACCOUNTS_WRITE
+    resource_type: ClassVar[str] = "import_document"
     data: bytes = attrs.field(repr=False)
     filename: str | None = None
 
@@ -92,6 +93,7 @@ class ImportStatementHandler:
     keyring: Keyring
     subject: Subject
     outgoing: Outgoing
+    notes: Notes
     clock: Clock
 
     async def prepare(self, command: ImportStatement, /) -> Result[PreparedImport, ImportFailed]:
@@ -102,7 +104,7 @@ class ImportStatementHandler:
     ) -> Result[ImportReport, ImportFailed]:
         known = await self.documents.find(prepared.sha256)
         if known is not None:
-            return Success(ImportReport(known, already_imported=True))
+            return Success(self._known(known))
         document_id = DocumentId(new_id())
         document = ImportDocument(
             document_id=document_id,
@@ -117,6 +119,7 @@ class ImportStatementHandler:
         )
         if not await self.documents.add(document):
             return await self._overtaken(prepared.sha256)
+        self._note(document, read=sum(account.read for account in document.accounts), added=document.added)
         account_ids = tuple(account.account_id for account in document.accounts)
         self.outgoing.emit(StatementImported(self.subject.user_id, document_id, account_ids, document.added))
         return Success(ImportReport(document, already_imported=False))
@@ -157,7 +160,17 @@ class ImportStatementHandler:
         """The same file was taken in by another import while this one ran: every row was there already."""
         known = await self.documents.find(sha256)
         assert known is not None, "a document that stands in the way can be seen"
-        return Success(ImportReport(known, already_imported=True))
+        return Success(self._known(known))
+
+    def _known(self, document: ImportDocument) -> ImportReport:
+        self._note(document, added=0)
+        return ImportReport(document, already_imported=True)
+
+    def _note(self, document: ImportDocument, **counts: int) -> None:
+        """One entry for the whole file: how many rows, and the digest that names them all."""
+        self.notes.about(document.document_id, sha256=document.sha256.hex(), **counts)
+        if document.filename:
+            self.notes.privately(filename=document.filename)
 
     def _account(self, prepared: PreparedAccount) -> Account:
         data = prepared.data
@@ -225,7 +238,12 @@ class GetImport(Query[ImportDocument, AccountsRefused]):
     """The report of one import."""
 
     permission: ClassVar[Permission] = ACCOUNTS_READ
+    resource_type: ClassVar[str] = "import_document"
     document_id: DocumentId
+
+    @property
+    def resource_id(self) -> str | None:
+        return str(self.document_id)
 
 
 @attrs.frozen

@@ -33,6 +33,7 @@ class ListAccounts(Query[Page[AccountOverview], AccountsRefused]):
     """The subject's accounts in the order they were added, each with its latest balances."""
 
     permission: ClassVar[Permission] = ACCOUNTS_READ
+    resource_type: ClassVar[str] = "account"
     limit: int = DEFAULT_LIMIT
     cursor: str | None = None
 
@@ -42,7 +43,12 @@ class GetAccount(Query[AccountOverview, AccountsRefused]):
     """One account with its latest balances."""
 
     permission: ClassVar[Permission] = ACCOUNTS_READ
+    resource_type: ClassVar[str] = "account"
     account_id: AccountId
+
+    @property
+    def resource_id(self) -> str | None:
+        return str(self.account_id)
 
 
 @attrs.frozen(kw_only=True)
@@ -50,6 +56,7 @@ class ListTransactions(Query[Page[Transaction], AccountsRefused]):
     """The subject's transactions, the latest first. Days are calendar days of the bank, both included."""
 
     permission: ClassVar[Permission] = ACCOUNTS_READ
+    resource_type: ClassVar[str] = "transaction"
     account_id: AccountId | None = None
     from_date: date | None = None
     to_date: date | None = None

@@ -8,7 +8,11 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_group
 
+from dashtam_core import logs
+from dashtam_core.audit import CryptographyMissingError
 from dashtam_core.cli._admin import create_token, list_plugins
+from dashtam_core.cli._audit import audit
+from dashtam_core.cli._events import events
 from dashtam_core.cli._exits import UNAVAILABLE, stop
 from dashtam_core.cli._host import Host, note_inactive
 from dashtam_core.cli._lists import list_accounts, list_transactions
@@ -16,8 +20,9 @@ from dashtam_core.cli._settings import load_settings
 from dashtam_core.cli._show import aside, line, note
 from dashtam_core.cli._statements import import_files, read
 from dashtam_core.container import AssemblyError
-from dashtam_core.kernel import UnavailableError
+from dashtam_core.kernel import Success, UnavailableError
 from dashtam_core.plugins import CommandAdder, PluginError, Plugins
+from dashtam_core.settings import Settings
 
 _PACKAGES: Final = {"db": "dashtam-postgres", "serve": "dashtam-fastapi"}
 
@@ -30,7 +35,7 @@ class Commands(TyperGroup):
             return super().main(*args, **kwargs)
         except UnavailableError as error:
             stop(f"[{error.code}] {error.message}", UNAVAILABLE)
-        except (PluginError, AssemblyError) as error:
+        except (PluginError, AssemblyError, CryptographyMissingError) as error:
             stop(str(error), UNAVAILABLE)
 
     def list_commands(self, ctx: Any) -> list[str]:
@@ -91,6 +96,21 @@ def _root(
     ] = False,
 ) -> None:
     """Bank statements and accounts in one private store of your own."""
+    match Settings.load():
+        case Success(settings):
+            _configure_logs(settings)
+        case _:
+            pass  # the command says what is wrong with them, if it needs them at all
+
+
+def _configure_logs(settings: Settings) -> None:
+    """Lines for the person at the terminal, from warnings up, unless settings say otherwise."""
+    logs.configure(
+        format=settings.log_format or "console",
+        level=settings.log_level or "warning",
+        secrets=settings.secrets,
+        at_once=False,
+    )
 
 
 app = typer.Typer(
@@ -107,3 +127,5 @@ app.command("accounts")(list_accounts)
 app.command("transactions")(list_transactions)
 app.command("plugins")(list_plugins)
 app.command("token")(create_token)
+app.add_typer(audit, name="audit")
+app.add_typer(events, name="events")

@@ -2,8 +2,9 @@
 
 from typing import Any, Final, NoReturn
 
+from dashtam_core.audit import AuditCode
 from dashtam_core.cli._show import note
-from dashtam_core.kernel import DomainError, ErrorKind, Failure, Result, Success
+from dashtam_core.kernel import DomainError, ErrorCode, ErrorKind, Failure, Result, Success
 
 UNAVAILABLE: Final = 3
 """Something Dashtam needs is not there or not set up."""
@@ -14,6 +15,11 @@ EXIT_CODES: Final = dict.fromkeys(ErrorKind, 2) | {
     ErrorKind.FORBIDDEN: 4,
 }
 """2 is for what the caller can put right."""
+
+UNTRUSTED: Final = 5
+"""The audit log, or an export or checkpoint of it, is not what was signed."""
+
+_UNTRUSTED: Final = {AuditCode.AUDIT_TAMPERED, AuditCode.CHECKPOINT_INVALID, AuditCode.EXPORT_INVALID}
 
 
 def stop(message: str, code: int) -> NoReturn:
@@ -28,4 +34,9 @@ def value_of[T, E: DomainError[Any]](result: Result[T, E], /) -> T:
         case Success(value):
             return value
         case Failure(error):
-            stop(f"[{error.code}] {error.message}", EXIT_CODES[error.code.kind])
+            stop(f"[{error.code}] {error.message}", exit_code(error.code))
+
+
+def exit_code(code: ErrorCode, /) -> int:
+    """What a command exits with that ended by this error."""
+    return UNTRUSTED if code in _UNTRUSTED else EXIT_CODES[code.kind]

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Annotated
+from typing import Annotated, Final
 
 import attrs
 import typer
@@ -11,17 +11,21 @@ import typer
 from dashtam_core.app import Actor, Dashtam
 from dashtam_core.cli._settings import durable
 from dashtam_core.cli._show import aside, note
-from dashtam_core.identity import ExternalSubject
+from dashtam_core.identity import OWNER, ExternalSubject
+from dashtam_core.kernel import Origin, Permission
 from dashtam_core.plugins import Plugins
 from dashtam_core.settings import Settings
 
 type Opener = Callable[[Settings], AbstractAsyncContextManager[Dashtam]]
 
+_ORIGIN: Final = Origin("cli")
+
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
 
 
 def _open(settings: Settings) -> AbstractAsyncContextManager[Dashtam]:
-    return Dashtam.open(settings=durable(settings))
+    """A command is over too soon for background work: whatever waits is left to the service."""
+    return Dashtam.open(settings=durable(settings), workers=False)
 
 
 @attrs.frozen
@@ -41,12 +45,17 @@ class Host:
         with aside():
             return self.find_plugins(settings.plugins)
 
-    def run[T](self, settings: Settings, work: Callable[[Actor], Awaitable[T]]) -> T:
-        """What `work` brings back, done as the person that the settings name."""
+    def run[T](
+        self,
+        settings: Settings,
+        work: Callable[[Actor], Awaitable[T]],
+        permissions: frozenset[Permission] = OWNER,
+    ) -> T:
+        """What `work` brings back, done as the person that the settings name, with these permissions."""
 
         async def acting() -> T:
             async with self.opener(settings) as dashtam:
-                return await work(dashtam.acting_as(ExternalSubject(settings.subject)))
+                return await work(dashtam.acting_as(ExternalSubject(settings.subject, permissions), _ORIGIN))
 
         with aside():
             return asyncio.run(acting())

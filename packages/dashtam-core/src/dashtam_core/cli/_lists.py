@@ -18,12 +18,12 @@ from dashtam_core.cli._settings import load_settings
 from dashtam_core.cli._show import document, line, table
 from dashtam_core.kernel import Page
 
-_DAY: Final = ["%Y-%m-%d"]
+DAY: Final = ["%Y-%m-%d"]
 
 Limit = Annotated[int, typer.Option(help=f"How many to show, 1 to {MAX_LIMIT}.")]
 Cursor = Annotated[str | None, typer.Option(help="Where the page begins, as the page before it said.")]
-From = Annotated[datetime | None, typer.Option("--from", formats=_DAY, metavar="DAY", help="The first day.")]
-To = Annotated[datetime | None, typer.Option("--to", formats=_DAY, metavar="DAY", help="The last day.")]
+From = Annotated[datetime | None, typer.Option("--from", formats=DAY, metavar="DAY", help="The first day.")]
+To = Annotated[datetime | None, typer.Option("--to", formats=DAY, metavar="DAY", help="The last day.")]
 Chosen = Annotated[str | None, typer.Option(help="One account: its last four, or the beginning of its id.")]
 
 
@@ -37,7 +37,7 @@ def list_accounts(
         document({"items": items, "next_cursor": page.next_cursor})
     else:
         table(("account", "type", *BALANCE, "id"), [row for each in page.items for row in _account_rows(each)])
-        _show_next("accounts", page.next_cursor, {"--limit": limit})
+        show_next("accounts", page.next_cursor, {"--limit": limit})
 
 
 def list_transactions(
@@ -69,7 +69,7 @@ def list_transactions(
         rows = [(*transaction_row(each), names.get(each.account_id, each.account_id)) for each in page.items]
         table((*TRANSACTION, "account"), rows)
         options = {"--account": account, "--from": first, "--to": last, "--limit": limit}
-        _show_next("transactions", page.next_cursor, options)
+        show_next("transactions", page.next_cursor, options)
 
 
 async def _every_account(me: Actor) -> Mapping[AccountId, accounts.Account]:
@@ -103,9 +103,9 @@ def _account_rows(overview: accounts.AccountOverview) -> Iterable[tuple[object, 
     return [(account.name, account.account_type, *balance, account.account_id) for balance in balances]
 
 
-def _show_next(command: str, cursor: str | None, options: Mapping[str, object]) -> None:
+def show_next(command: str, cursor: str | None, options: Mapping[str, object]) -> None:
     """Ends a page with the command that shows the next one, where there is one."""
     if cursor is not None:
         given = {name: str(value) for name, value in options.items() if value is not None} | {"--cursor": cursor}
         words = [word for option in given.items() for word in option]
-        line(f"next page: {shlex.join(['dashtam', command, *words])}")
+        line(f"next page: {shlex.join(['dashtam', *command.split(), *words])}")

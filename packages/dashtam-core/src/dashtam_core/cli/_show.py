@@ -29,6 +29,12 @@ def line(text: str = "", /) -> None:
     _write(_printable(text))
 
 
+def exactly(text: str, /) -> None:
+    """Text as it is, in UTF-8 with no line's end added: what is signed must reach a file unchanged."""
+    sys.stdout.buffer.write(text.encode())
+    sys.stdout.buffer.flush()
+
+
 def table(titles: Sequence[str], rows: Iterable[Sequence[object]], /) -> None:
     """Rows beneath their titles: folded to a terminal's width, or whole and one a line where there is none.
 

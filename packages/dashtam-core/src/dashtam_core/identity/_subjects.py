@@ -3,6 +3,9 @@
 from typing import Final
 from uuid import UUID, uuid5
 
+import attrs
+
+from dashtam_core.audit import AuditRecorder, Phase
 from dashtam_core.identity._permissions import OWNER
 from dashtam_core.kernel import Failure, Permission, Subject, UserId
 from dashtam_core.messaging import Answer, Call, Next, RefusalCode, Refused
@@ -21,9 +24,19 @@ class ExternalSubject(Subject):
         super().__init__(UserId(uuid5(_EXTERNAL, external_id)), permissions)
 
 
-async def authorize(call: Call, proceed: Next, /) -> Answer:
-    """Refuses a subject without the permission that the message declares, before anything is read or done."""
-    if not call.subject.may(call.message.permission):
+@attrs.frozen
+class Authorize:
+    """Refuses a subject without the permission that the message declares, before anything is read or done.
+
+    A refusal is answered once it stands in the audit trail.
+    """
+
+    recorder: AuditRecorder
+
+    async def __call__(self, call: Call, proceed: Next, /) -> Answer:
+        if call.subject.may(call.message.permission):
+            return await proceed(call)
+        await self.recorder.record(call, Phase.DENIED, RefusalCode.PERMISSION_DENIED)
         return Failure(
             Refused(
                 RefusalCode.PERMISSION_DENIED,
@@ -31,4 +44,3 @@ async def authorize(call: Call, proceed: Next, /) -> Answer:
                 "use a token that carries it, or ask whoever gave you yours",
             )
         )
-    return await proceed(call)

@@ -23,7 +23,7 @@ from dashtam_core.kernel import (
     UserId,
     new_id,
 )
-from dashtam_core.messaging import Command, Query
+from dashtam_core.messaging import Command, Notes, Query
 
 TokenId = NewType("TokenId", UUID)
 
@@ -71,6 +71,8 @@ class CreateApiToken(Command[str, IdentityRefused]):
     """Make a bearer token that may do what the acting subject may. The answer is the token, shown this once."""
 
     permission: ClassVar[Permission] = TOKENS_WRITE
+    resource_type: ClassVar[str] = "api_token"
+    replayable: ClassVar[bool] = False
     name: str
 
 
@@ -79,6 +81,7 @@ class CreateApiTokenHandler:
     tokens: ApiTokens
     subject: Subject
     clock: Clock
+    notes: Notes
 
     async def apply(self, command: CreateApiToken, /) -> Result[str, IdentityRefused]:
         name = command.name.strip()
@@ -87,9 +90,11 @@ class CreateApiTokenHandler:
                 IdentityRefused(IdentityCode.TOKEN_NAME_INVALID, f"name the token in 1 to {_MAX_NAME} characters")
             )
         secret = _PREFIX + secrets.token_urlsafe(32)
+        token_id = TokenId(new_id())
+        self.notes.about(token_id, permissions=sorted(self.subject.permissions))
         await self.tokens.add(
             ApiToken(
-                token_id=TokenId(new_id()),
+                token_id=token_id,
                 user_id=self.subject.user_id,
                 name=name,
                 token_hash=_hash(secret),
@@ -105,6 +110,7 @@ class Authenticate(Query[Subject, IdentityRefused]):
     """Whose bearer token this is."""
 
     permission: ClassVar[Permission] = PUBLIC
+    resource_type: ClassVar[str] = "api_token"
     token: str = attrs.field(repr=False)
 
 

@@ -18,7 +18,7 @@ from dashtam_core.kernel._ids import new_id, new_ids
 from dashtam_core.kernel._money import MAX_DIGITS, CurrencyMismatchError, Money, amount_text
 from dashtam_core.kernel._paging import Cursors, Page
 from dashtam_core.kernel._result import Result, and_then, map_failure, map_success
-from dashtam_core.kernel._subject import ANONYMOUS, PUBLIC, Permission, Subject, UserId
+from dashtam_core.kernel._subject import ANONYMOUS, PUBLIC, Origin, Permission, Subject, UserId
 
 __all__ = [
     "ANONYMOUS",
@@ -36,6 +36,7 @@ __all__ = [
     "Failure",
     "KernelCode",
     "Money",
+    "Origin",
     "Page",
     "Permission",
     "Result",

@@ -25,3 +25,13 @@ class Subject:
 
 ANONYMOUS: Final = Subject(UserId(UUID(int=0)), frozenset())
 """Nobody in particular: may use what is public, owns nothing."""
+
+
+@attrs.frozen
+class Origin:
+    """Where a message came from, as the audit trail tells it. `channel` is the edge: library, cli, http, worker."""
+
+    channel: str = "library"
+    ip_address: str | None = None
+    user_agent: str | None = None
+    request_id: str | None = None

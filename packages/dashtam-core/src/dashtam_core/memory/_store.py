@@ -6,9 +6,10 @@ Units of work run one after another, under one lock; what a unit wrote is undone
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import date
+from datetime import date, datetime
 from types import TracebackType
 from typing import Any, Self
+from uuid import UUID
 
 import attrs
 
@@ -24,8 +25,12 @@ from dashtam_core.accounts import (
     TransactionFilter,
     TransactionId,
 )
+from dashtam_core.audit import AuditEntry, PersonKey
 from dashtam_core.identity import ApiToken
 from dashtam_core.kernel import Subject, UserId
+from dashtam_core.memory._audit import MemoryAuditLog, MemoryPersonKeys, TrailData
+from dashtam_core.memory._deliveries import MemoryAnswers, MemoryDeliveries, OutboxData
+from dashtam_core.messaging import KeptAnswer, StoredEvent
 from dashtam_core.store import Capability, Store
 
 
@@ -40,23 +45,40 @@ class _Person:
     )
     balances: dict[Balance, None] = attrs.field(factory=dict[Balance, None])
     documents: dict[bytes, ImportDocument] = attrs.field(factory=dict[bytes, ImportDocument])
+    keys: dict[UUID, PersonKey] = attrs.field(factory=dict[UUID, PersonKey])
+    answers: dict[tuple[str, str], tuple[datetime, KeptAnswer]] = attrs.field(
+        factory=dict[tuple[str, str], tuple[datetime, KeptAnswer]]
+    )
 
 
 class MemoryStore:
     """Keeps everything in dictionaries. For tests, trials, and as the measure that other stores are held to."""
 
-    capabilities = frozenset({Capability.TRANSACTIONS})
+    capabilities = frozenset({Capability.TRANSACTIONS, Capability.ORDERED_OUTBOX})
 
     def __init__(self) -> None:
         self.lock = asyncio.Lock()
         self.people: dict[UserId, _Person] = {}
         self.tokens: dict[bytes, ApiToken] = {}
+        self.trail = TrailData()
+        self.outbox = OutboxData()
+
+    @property
+    def audit(self) -> MemoryAuditLog:
+        return MemoryAuditLog(self)
+
+    @property
+    def deliveries(self) -> MemoryDeliveries:
+        return MemoryDeliveries(self)
 
     def unit_of_work(self, subject: Subject, /) -> "MemoryUnit":
         return MemoryUnit(self, subject)
 
     async def ping(self) -> None:
         """Memory is always there."""
+
+    async def maintain(self) -> None:
+        """Nothing here outlives the process."""
 
 
 @asynccontextmanager
@@ -71,8 +93,10 @@ class MemoryUnit:
     def __init__(self, store: MemoryStore, subject: Subject) -> None:
         self._store = store
         self._subject = subject
-        self._discarded = False
+        self.discarded = False
         self._undo: list[Callable[[], object]] = []
+        self._entries: list[AuditEntry] = []
+        self._events: list[StoredEvent] = []
 
     async def __aenter__(self) -> Self:
         await self._store.lock.acquire()
@@ -81,14 +105,35 @@ class MemoryUnit:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
     ) -> None:
-        if kind is not None or self._discarded:
+        if kind is not None or self.discarded:
             for undo in reversed(self._undo):
                 undo()
-        self._undo.clear()
+        else:
+            self._append()
+        for handed in (self._undo, self._entries, self._events):
+            handed.clear()
+        self.discarded = False
         self._store.lock.release()
 
     def discard(self) -> None:
-        self._discarded = True
+        self.discarded = True
+
+    async def flush(self) -> None:
+        """What was handed over is appended when the unit is left: nothing can go wrong in between."""
+
+    def _append(self) -> None:
+        for entry in self._entries:
+            self._store.trail.append(entry)
+        for event in self._events:
+            self._store.outbox.append(event)
+
+    @property
+    def trail(self) -> "MemoryTrail":
+        return MemoryTrail(self._entries)
+
+    @property
+    def outbox(self) -> "MemoryOutbox":
+        return MemoryOutbox(self._events)
 
     @property
     def user_id(self) -> UserId:
@@ -96,7 +141,14 @@ class MemoryUnit:
 
     @property
     def person(self) -> _Person:
-        return self._store.people.setdefault(self.user_id, _Person())
+        known = self._store.people.get(self.user_id)
+        if known is None:
+            known = self._store.people[self.user_id] = _Person()
+        return known
+
+    @property
+    def everybody(self) -> dict[UserId, _Person]:
+        return self._store.people
 
     @property
     def people_tokens(self) -> dict[bytes, ApiToken]:
@@ -121,6 +173,23 @@ class MemoryUnit:
     @property
     def tokens(self) -> "MemoryTokens":
         return MemoryTokens(self)
+
+    @property
+    def people(self) -> "MemoryPeople":
+        return MemoryPeople(self)
+
+    @property
+    def person_keys(self) -> MemoryPersonKeys:
+        return MemoryPersonKeys(self)
+
+    @property
+    def answers(self) -> MemoryAnswers:
+        return MemoryAnswers(self)
+
+    def drop[K, V](self, table: dict[K, V], key: K) -> None:
+        """Takes out what is there, to be put back on rollback."""
+        value = table.pop(key)
+        self._undo.append(lambda: table.__setitem__(key, value))
 
 
 @attrs.frozen
@@ -211,6 +280,41 @@ class MemoryTokens:
 
     async def find(self, token_hash: bytes, /) -> ApiToken | None:
         return self.unit.people_tokens.get(token_hash)
+
+
+@attrs.frozen
+class MemoryTrail:
+    handed: list[AuditEntry]
+
+    def add(self, entry: AuditEntry, /) -> None:
+        self.handed.append(entry)
+
+
+@attrs.frozen
+class MemoryOutbox:
+    handed: list[StoredEvent]
+
+    def add(self, events: Sequence[StoredEvent], /) -> None:
+        self.handed.extend(events)
+
+
+@attrs.frozen
+class MemoryPeople:
+    unit: MemoryUnit
+
+    async def erase(self) -> Mapping[str, int]:
+        person = self.unit.person
+        mine = [hash_ for hash_, token in self.unit.people_tokens.items() if token.user_id == self.unit.user_id]
+        for hash_ in mine:
+            self.unit.drop(self.unit.people_tokens, hash_)
+        self.unit.drop(self.unit.everybody, self.unit.user_id)
+        return {
+            "accounts": len(person.accounts),
+            "transactions": sum(len(rows) for rows in person.transactions.values()),
+            "balances": len(person.balances),
+            "documents": len(person.documents),
+            "tokens": len(mine),
+        }
 
 
 def _transaction(account_id: AccountId, document_id: DocumentId | None, row: KeyedTransaction) -> Transaction:

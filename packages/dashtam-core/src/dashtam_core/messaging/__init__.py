@@ -1,10 +1,36 @@
 """Messages, their routes, the pipeline they run through, and the events that come of them."""
 
-from dashtam_core.messaging._events import DomainEvent, EventBus, Outgoing, Subscription
+from dashtam_core.messaging._dead_letters import (
+    EVENTS_MANAGE,
+    ROUTES,
+    ListDeadLetters,
+    RetryDeadLetters,
+)
+from dashtam_core.messaging._effects import Effect, Notes, Outgoing
+from dashtam_core.messaging._events import (
+    BusClosedError,
+    Delivery,
+    DomainEvent,
+    DurableSubscription,
+    EventBus,
+    Subscription,
+)
+from dashtam_core.messaging._idempotency import Answers, KeptAnswer, KeyState, earlier_answer, idempotent
 from dashtam_core.messaging._messages import Command, Handler, Message, PreparingHandler, Query, Route
+from dashtam_core.messaging._outbox import (
+    DeadLetter,
+    Deliveries,
+    Handover,
+    Outbox,
+    OutboxLag,
+    StoredEvent,
+    emit,
+    settle,
+)
 from dashtam_core.messaging._pipeline import (
     Answer,
     Call,
+    LogContext,
     Next,
     Publish,
     RefusalCode,
@@ -12,30 +38,57 @@ from dashtam_core.messaging._pipeline import (
     Stage,
     UnitOfWork,
     chain,
+    error_code,
     prepare,
     transaction,
 )
+from dashtam_core.messaging._relay import Relay
 
 __all__ = [
+    "EVENTS_MANAGE",
+    "ROUTES",
     "Answer",
+    "Answers",
+    "BusClosedError",
     "Call",
     "Command",
+    "DeadLetter",
+    "Deliveries",
+    "Delivery",
     "DomainEvent",
+    "DurableSubscription",
+    "Effect",
     "EventBus",
     "Handler",
+    "Handover",
+    "KeptAnswer",
+    "KeyState",
+    "ListDeadLetters",
+    "LogContext",
     "Message",
     "Next",
+    "Notes",
+    "Outbox",
+    "OutboxLag",
     "Outgoing",
     "PreparingHandler",
     "Publish",
     "Query",
     "RefusalCode",
     "Refused",
+    "Relay",
+    "RetryDeadLetters",
     "Route",
     "Stage",
+    "StoredEvent",
     "Subscription",
     "UnitOfWork",
     "chain",
+    "earlier_answer",
+    "emit",
+    "error_code",
+    "idempotent",
     "prepare",
+    "settle",
     "transaction",
 ]

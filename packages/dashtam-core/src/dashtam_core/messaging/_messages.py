@@ -4,12 +4,15 @@
 a handler with another message, answer or error is refused where it is registered.
 """
 
+import re
 from collections.abc import Awaitable, Callable
-from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
+from typing import Any, ClassVar, Final, Generic, Protocol, Self, TypeVar
 
 import attrs
 
 from dashtam_core.kernel import Permission, Result
+
+_WORD: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 # Covariant, said outright: inference would take the factories below for a reason to be invariant, and mypy then
 # refuses to pass the answer of `execute` straight on.
@@ -32,10 +35,24 @@ class PreparingHandler[M, P, A, F](Protocol):
 
 
 class Message(Generic[T_co, E_co]):  # noqa: UP046 - see above
-    """What a subject asks for. A subclass names the `permission` it needs."""
+    """What a subject asks for. A subclass names the `permission` it needs and the `resource_type` it is about."""
 
     __slots__ = ()
     permission: ClassVar[Permission]
+    resource_type: ClassVar[str]
+    action: ClassVar[str]
+    """Its name in the log and in the audit trail: the class's, in lower case with underscores."""
+    audited: ClassVar[bool]
+    """Whether each attempt and its outcome are written to the audit trail. A refusal always is."""
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.action = _WORD.sub("_", cls.__name__).lower()
+
+    @property
+    def resource_id(self) -> str | None:
+        """Which one of its `resource_type` it is about, where that is known before it runs."""
+        return None
 
     @classmethod
     def handled_by(cls, factory: Callable[..., Handler[Self, T_co, E_co]], /) -> "Route":
@@ -52,15 +69,19 @@ class Message(Generic[T_co, E_co]):  # noqa: UP046 - see above
 
 
 class Command(Message[T_co, E_co]):
-    """Changes state."""
+    """Changes state, and leaves its attempt and its outcome in the audit trail."""
 
     __slots__ = ()
+    audited: ClassVar[bool] = True
+    replayable: ClassVar[bool] = True
+    """Whether its answer may be kept and given again to a retry; not if the answer holds a secret."""
 
 
 class Query(Message[T_co, E_co]):
-    """Reads, and leaves everything as it was."""
+    """Reads, and leaves everything as it was. One that reads what is sensitive says `audited = True`."""
 
     __slots__ = ()
+    audited: ClassVar[bool] = False
 
 
 @attrs.frozen

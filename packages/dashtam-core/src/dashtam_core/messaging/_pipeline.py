@@ -1,15 +1,27 @@
 """How a message runs: a list of stages shaped alike, each gets the call and what comes after it."""
 
+import logging
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
 import attrs
 
-from dashtam_core.kernel import DomainError, ErrorCode, ErrorKind, Failure, Result, Subject
-from dashtam_core.messaging._events import EventBus, Outgoing
+from dashtam_core.kernel import DomainError, ErrorCode, ErrorKind, Failure, Origin, Result, Subject
+from dashtam_core.logs import bound
+from dashtam_core.messaging._effects import Notes, Outgoing
+from dashtam_core.messaging._events import EventBus
 from dashtam_core.messaging._messages import Message, Route
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from dashtam_core.messaging._idempotency import Answers
+    from dashtam_core.messaging._outbox import Outbox
+
+_log: Final = logging.getLogger(__name__)
 
 
 class RefusalCode(ErrorCode):
@@ -17,6 +29,10 @@ class RefusalCode(ErrorCode):
 
     UNAUTHENTICATED = "unauthenticated", ErrorKind.UNAUTHENTICATED
     PERMISSION_DENIED = "permission_denied", ErrorKind.FORBIDDEN
+    IDEMPOTENCY_KEY_INVALID = "idempotency_key_invalid", ErrorKind.INVALID
+    IDEMPOTENCY_KEY_NOT_TAKEN = "idempotency_key_not_taken", ErrorKind.INVALID
+    IDEMPOTENCY_KEY_IN_USE = "idempotency_key_in_use", ErrorKind.CONFLICT
+    IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused", ErrorKind.INVALID
 
 
 @attrs.frozen
@@ -27,7 +43,8 @@ class Refused(DomainError[RefusalCode]):
 class UnitOfWork(Protocol):
     """One transaction over one subject's data: begun by entering, committed by leaving.
 
-    Made without touching the store, so that preparing holds no connection. An exception inside rolls back.
+    Made without touching the store, so that preparing holds no connection. An exception inside rolls back. Once
+    left it may be entered again, which begins another transaction for the same repositories.
     """
 
     async def __aenter__(self) -> Self: ...
@@ -40,6 +57,16 @@ class UnitOfWork(Protocol):
         """Make the end of the block roll back instead of commit."""
         ...
 
+    async def flush(self) -> None:
+        """Write what was handed over for the end of the transaction. Leaving does it too, if nobody did before."""
+        ...
+
+    @property
+    def outbox(self) -> "Outbox": ...
+
+    @property
+    def answers(self) -> "Answers": ...
+
 
 @attrs.define
 class Call:
@@ -51,7 +78,19 @@ class Call:
     handler: Any
     unit: UnitOfWork
     outgoing: Outgoing
+    notes: Notes
+    origin: Origin
+    call_id: "UUID"
+    """Names this attempt in the log and in the audit trail."""
+    idempotency_key: str | None = None
+    fingerprint: bytes | None = None
+    started: float = attrs.field(factory=time.perf_counter)
+    seal: Callable[[bytes], bytes] | None = None
+    """Encrypts what is personal about the call for the audit trail, once the person's key has been found."""
     prepared: Any = None
+    replayed: bool = False
+    committing: bool = False
+    """From here on an error does not say whether the change was committed."""
 
 
 type Answer = Result[Any, Any]
@@ -83,6 +122,54 @@ async def apply(call: Call) -> Answer:
     return answer
 
 
+@attrs.frozen
+class LogContext:
+    """Names the message in everything that is logged while it runs, and tells how it went.
+
+    A command leaves one line, a query one for who debugs; either is a warning if it took `slow_seconds` or more.
+    """
+
+    slow_seconds: float
+
+    async def __call__(self, call: Call, proceed: Next, /) -> Answer:
+        outcome = "raised"
+        with bound(
+            message=call.message.action,
+            call_id=call.call_id,
+            subject=call.subject.user_id,
+            **_request(call.origin),
+        ):
+            try:
+                answer = await proceed(call)
+                outcome = _outcome(call, answer)
+            finally:
+                self._tell(call, outcome, time.perf_counter() - call.started)
+        return answer
+
+    def _tell(self, call: Call, outcome: str, seconds: float) -> None:
+        level = logging.INFO if call.message.audited else logging.DEBUG
+        slow = seconds >= self.slow_seconds
+        level = logging.WARNING if slow else level
+        if _log.isEnabledFor(level):
+            extra = {"outcome": outcome, "milliseconds": round(seconds * 1000, 1)}
+            _log.log(level, "slow message" if slow else "message", extra=extra)
+
+
+def _request(origin: Origin) -> dict[str, str]:
+    return {"request_id": origin.request_id} if origin.request_id else {}
+
+
+def _outcome(call: Call, answer: Answer) -> str:
+    if isinstance(answer, Failure):
+        return str(error_code(answer.failure()))
+    return "replayed" if call.replayed else "succeeded"
+
+
+def error_code(error: object, /) -> str:
+    """The code of an error value or exception, or else the name of its class."""
+    return str(getattr(error, "code", None) or type(error).__name__)
+
+
 async def prepare(call: Call, proceed: Next, /) -> Answer:
     """The handler's first step, while no transaction is open."""
     if call.route.prepares:
@@ -99,18 +186,23 @@ async def transaction(call: Call, proceed: Next, /) -> Answer:
         answer = await proceed(call)
         if isinstance(answer, Failure):
             unit.discard()
+        else:
+            await unit.flush()
+            call.committing = True
     return answer
 
 
 @attrs.frozen
 class Publish:
-    """Tells what happened, once it is committed."""
+    """Tells what happened, once it is committed: to the bus, and to `wake`, that durable subscribers be served."""
 
     bus: EventBus
+    wake: Callable[[], Awaitable[None]]
 
     async def __call__(self, call: Call, proceed: Next, /) -> Answer:
         answer = await proceed(call)
-        if not isinstance(answer, Failure):
-            for event in call.outgoing.events:
+        if call.outgoing.settled:
+            await self.wake()
+            for event in call.outgoing.settled:
                 await self.bus.publish(event)
         return answer

@@ -1,0 +1,171 @@
+"""The log as JSON lines: what an auditor takes away and verifies without the store."""
+
+import json
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
+from datetime import datetime
+from typing import Any, Final, cast
+from uuid import UUID
+
+from dashtam_core.audit._checkpoint import AuditCode, AuditRefused, VerifierKey
+from dashtam_core.audit._entries import EntryId, Phase, RecordedEntry, canonical, instant_text
+from dashtam_core.audit._ports import Leaf
+from dashtam_core.audit._verify import Verified, Verifier
+from dashtam_core.kernel import Failure, Result, Success
+
+FORMAT: Final = "dashtam-audit-log"
+VERSION: Final = 1
+
+_encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+async def write_export(records: AsyncIterable[Leaf | str], key: VerifierKey, /) -> AsyncIterator[str]:
+    """The export's lines, each without its newline, of what `log_records` gives.
+
+    First a header with the log's verifier key; then a line for each leaf, with the entry in its canonical form or
+    null where it was retired, and one for each signed checkpoint after as many leaves as it counts. Raises
+    `ValueError` for an entry that was tampered into what has no canonical form: a `Verifier` tells which it is.
+    """
+    yield _header(key)
+    async for record in records:
+        yield _line(record)
+
+
+def verify_export(
+    lines: Iterable[str], /, *, vkey: str | None = None, published: str | None = None
+) -> Result[Verified, AuditRefused]:
+    """Whether an export is what the log's key has signed; lines may end in a newline. Reads them once, keeps none.
+
+    Give `vkey`, the verifier key that the log's owner published: the key in the header shows no more than that the
+    export agrees with itself, since a forger can sign with a key of their own. Give `published`, a checkpoint that
+    was kept elsewhere, to see that the end was not cut off and the owner has not signed two histories.
+    Every line must be just as `write_export` writes it: `EXPORT_INVALID` names the first that is not.
+    """
+    numbered = enumerate((line.rstrip("\r\n") for line in lines), 1)
+    key = _key(next(numbered, (1, ""))[1], vkey)
+    if isinstance(key, Failure):
+        return key
+    verifier = Verifier(key.unwrap(), published=published)
+    for number, line in numbered:
+        try:
+            record = _record(line)
+        except (ValueError, RecursionError):
+            return _invalid(number, "it is not as the log wrote it, so it was changed or cut: export it again")
+        verifier.read(record)
+        if verifier.failure is not None:
+            break
+    return verifier.finish()
+
+
+def _key(line: str, vkey: str | None) -> Result[VerifierKey, AuditRefused]:
+    try:
+        named = VerifierKey.parse(_text(_object(line, "format", "version", "vkey")["vkey"]))
+    except (ValueError, RecursionError):
+        named = None
+    if not isinstance(named, Success) or line != _header(named.unwrap()):
+        return _invalid(1, f"it is not the header of a {FORMAT} of version {VERSION}: export the log again")
+    if vkey is None:
+        return named
+    given = VerifierKey.parse(vkey)
+    if isinstance(given, Success) and given != named:
+        return _invalid(1, f"the export is signed with {named.unwrap()}, not with the key that was given")
+    return given
+
+
+def _header(key: VerifierKey) -> str:
+    return _encode({"format": FORMAT, "version": VERSION, "vkey": str(key)})
+
+
+def _line(record: Leaf | str) -> str:
+    if isinstance(record, str):
+        return _encode({"checkpoint": record})
+    entry = "null" if record.entry is None else canonical(record.entry).decode()
+    return (
+        f'{{"index":{record.index},"leaf_hash":"{record.leaf_hash.hex()}","entry_id":"{record.entry_id}",'
+        f'"recorded_at":"{instant_text(record.recorded_at)}","entry":{entry}}}'
+    )
+
+
+def _record(line: str) -> Leaf | str:
+    """What a line holds. Raises `ValueError` unless the line is just what `_line` makes of that."""
+    record = _text(_object(line, "checkpoint")["checkpoint"]) if line.startswith('{"c') else _leaf(line)
+    if _line(record) != line:
+        raise ValueError("another form of the line means the same")
+    return record
+
+
+def _leaf(line: str) -> Leaf:
+    said = _object(line, "index", "leaf_hash", "entry_id", "recorded_at", "entry")
+    if type(said["index"]) is not int:
+        raise ValueError("an index is a whole number")
+    entry = said["entry"]
+    return Leaf(
+        said["index"],
+        bytes.fromhex(_text(said["leaf_hash"])),
+        EntryId(_uuid(said["entry_id"])),
+        _instant(said["recorded_at"]),
+        None if entry is None else _entry(entry),
+    )
+
+
+def _entry(said: Any) -> RecordedEntry:
+    said = _members(said, {*_FIELDS, "v"})
+    return RecordedEntry(**{name: read(said[name]) for name, read in _FIELDS.items()})
+
+
+def _object(line: str, *names: str) -> dict[str, Any]:
+    return _members(json.loads(line), set(names))
+
+
+def _members(value: Any, names: set[str]) -> dict[str, Any]:
+    said = _mapping(value)
+    if said.keys() != names:
+        raise ValueError(f"this is an object of {', '.join(sorted(names))}")
+    return said
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError("this is an object")  # noqa: TRY004 - one error for whatever a line may hold
+    return cast("dict[str, Any]", value)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError("this is text")  # noqa: TRY004 - see above
+    return value
+
+
+def _uuid(value: Any) -> UUID:
+    return UUID(_text(value))
+
+
+def _instant(value: Any) -> datetime:
+    if not _text(value).endswith("Z"):
+        raise ValueError("an instant is in UTC")
+    return datetime.fromisoformat(value)
+
+
+def _optional(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda value: None if value is None else read(value)
+
+
+_FIELDS: Final[dict[str, Callable[[Any], Any]]] = {
+    "entry_id": _uuid,
+    "attempt_id": _uuid,
+    "occurred_at": _instant,
+    "recorded_at": _instant,
+    "user_id": _uuid,
+    "action": _text,
+    "phase": Phase,
+    "code": _optional(_text),
+    "resource_type": _text,
+    "resource_id": _optional(_text),
+    "channel": _text,
+    "request_id": _optional(_text),
+    "context": _mapping,
+    "personal": _optional(lambda value: bytes.fromhex(_text(value))),
+}
+
+
+def _invalid(number: int, why: str) -> Failure[AuditRefused]:
+    return Failure(AuditRefused(AuditCode.EXPORT_INVALID, f"line {number} of the export cannot be read: {why}"))

@@ -1,0 +1,130 @@
+"""Writes the entries that stand outside a message's own transaction: attempts, refusals, what failed."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from typing import Any, Final
+
+import attrs
+
+from dashtam_core.audit._entries import AttemptId, AuditEntry, EntryId, Phase, check_context
+from dashtam_core.audit._ports import AuditLog
+from dashtam_core.audit._vault import PersonalVault
+from dashtam_core.kernel import Clock, Origin, new_id
+from dashtam_core.messaging import Call
+
+_MAX_TEXT: Final = 512
+"""Characters kept of what a caller says about itself."""
+
+
+class GroupCommit:
+    """Entries written at one time share one commit: who comes while one is under way shares the next.
+
+    Whoever calls returns only after the commit with its entry in it.
+    """
+
+    def __init__(self, log: AuditLog) -> None:
+        self._log = log
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._waiting: list[tuple[AuditEntry, asyncio.Future[None]]] = []
+        self._task: asyncio.Task[None] | None = None
+
+    async def record(self, entry: AuditEntry, /) -> None:
+        if not self._idle.is_set():
+            written = asyncio.get_running_loop().create_future()
+            self._waiting.append((entry, written))
+            await written
+            return
+        self._idle.clear()
+        try:
+            await self._log.record((entry,))
+        finally:
+            self._go_on()
+
+    async def close(self) -> None:
+        """Returns when nothing is being written any more."""
+        await self._idle.wait()
+
+    def _go_on(self) -> None:
+        if self._waiting:
+            self._task = asyncio.create_task(self._write(), name="dashtam audit")
+        else:
+            self._task = None
+            self._idle.set()
+
+    async def _write(self) -> None:
+        batch, self._waiting = self._waiting, []
+        try:
+            await self._log.record([entry for entry, _ in batch])
+        except BaseException as error:
+            _answer(batch, error)
+            if not isinstance(error, Exception):
+                raise
+        else:
+            _answer(batch, None)
+        finally:
+            self._go_on()
+
+
+def _answer(batch: Sequence[tuple[AuditEntry, asyncio.Future[None]]], error: BaseException | None) -> None:
+    for _, written in batch:
+        if written.done():  # whoever waited was cancelled
+            continue
+        if error is None:
+            written.set_result(None)
+        else:
+            written.set_exception(error)
+
+
+@attrs.frozen
+class AuditRecorder:
+    """Makes entries of calls, and writes those that are committed on their own."""
+
+    group: GroupCommit
+    vault: PersonalVault
+    clock: Clock
+
+    async def ready(self, call: Call, /) -> None:
+        """Finds the person's key, while no transaction is open: entries can be made from here on."""
+        if call.seal is None:
+            call.seal = await self.vault.sealing(call.subject.user_id)
+
+    async def record(self, call: Call, phase: Phase, code: str | None = None, /) -> None:
+        """Writes an entry on its own; committed when this returns."""
+        await self.ready(call)
+        await self.group.record(self.entry(call, phase, code))
+
+    def entry(self, call: Call, phase: Phase, code: str | None = None, /) -> AuditEntry:
+        """The entry of a call that is `ready` and has come so far."""
+        first = phase in {Phase.ATTEMPTED, Phase.DENIED}
+        if call.notes.context:
+            check_context(call.notes.context)
+        return AuditEntry(
+            entry_id=EntryId(call.call_id if first else new_id()),
+            attempt_id=AttemptId(call.call_id),
+            occurred_at=self.clock.now(),
+            user_id=call.subject.user_id,
+            action=call.message.action,
+            phase=phase,
+            code=code,
+            resource_type=call.message.resource_type,
+            resource_id=call.notes.resource_id or call.message.resource_id,
+            channel=call.origin.channel,
+            request_id=call.origin.request_id,
+            context=dict(call.notes.context),
+            personal=_personal(call),
+        )
+
+
+def _personal(call: Call) -> bytes | None:
+    told = _told(call.origin) | call.notes.personal
+    if not told:
+        return None
+    assert call.seal is not None, "the person's key was asked for before"
+    return call.seal(json.dumps(told).encode())
+
+
+def _told(origin: Origin) -> dict[str, Any]:
+    told = {"ip_address": origin.ip_address, "user_agent": origin.user_agent}
+    return {name: text[:_MAX_TEXT] for name, text in told.items() if text}

@@ -1,0 +1,143 @@
+"""The outbox in memory, and the kept answers to idempotency keys."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import attrs
+
+from dashtam_core.kernel import Subject
+from dashtam_core.messaging import DeadLetter, Handover, KeptAnswer, KeyState, OutboxLag, StoredEvent
+
+if TYPE_CHECKING:
+    from dashtam_core.memory._store import MemoryStore, MemoryUnit
+
+_KEPT_FOR = timedelta(hours=24)
+
+
+@attrs.define
+class Waiting:
+    """One event that one subscriber is still to be told of."""
+
+    event: StoredEvent
+    subscriber: str
+    attempts: int = 0
+    due_at: datetime | None = attrs.field(factory=lambda: datetime.now(UTC))
+    """None: given up."""
+    problem: str = ""
+    failed_at: datetime | None = None
+
+
+@attrs.define
+class OutboxData:
+    wanted: dict[str, frozenset[str]] = attrs.field(factory=dict[str, frozenset[str]])
+    events: list[StoredEvent] = attrs.field(factory=list[StoredEvent])
+    """Everything that was ever handed over, for whoever looks."""
+    waiting: list[Waiting] = attrs.field(factory=list[Waiting])
+    turns: set[str] = attrs.field(factory=set[str])
+    announced: asyncio.Event = attrs.field(factory=asyncio.Event)
+
+    def append(self, event: StoredEvent) -> None:
+        self.events.append(event)
+        self.waiting.extend(Waiting(event, name) for name, wanted in self.wanted.items() if event.name in wanted)
+
+
+@attrs.frozen
+class MemoryDeliveries:
+    store: "MemoryStore"
+
+    @property
+    def _data(self) -> OutboxData:
+        return self.store.outbox
+
+    async def register(self, subscribers: Mapping[str, Sequence[str]], /) -> None:
+        self._data.wanted |= {name: frozenset(events) for name, events in subscribers.items()}
+
+    @asynccontextmanager
+    async def next_for(self, subscriber: str, /) -> AsyncGenerator[Handover | None]:
+        waiting = self._due(subscriber)
+        if waiting is None or subscriber in self._data.turns:
+            yield None
+            return
+        self._data.turns.add(subscriber)
+        try:
+            async with self.store.unit_of_work(Subject(waiting.event.user_id, frozenset())) as unit:
+                yield Handover(waiting.event, unit, waiting.attempts + 1)
+                if unit.discarded:
+                    raise RuntimeError(
+                        "a delivery that cannot be made ends in an exception: raise, do not discard"
+                    )
+                self._data.waiting.remove(waiting)
+        finally:
+            self._data.turns.discard(subscriber)
+
+    async def failed(self, handover: Handover, subscriber: str, problem: str, *, retry_in: float | None) -> None:
+        now = datetime.now(UTC)
+        for each in self._data.waiting:
+            if each.event.event_id == handover.event.event_id and each.subscriber == subscriber:
+                each.attempts, each.problem, each.failed_at = handover.attempt, problem, now
+                each.due_at = None if retry_in is None else now + timedelta(seconds=retry_in)
+
+    async def dead(self, *, limit: int) -> Sequence[DeadLetter]:
+        given_up = [each for each in self._data.waiting if each.due_at is None]
+        letters = [
+            DeadLetter(each.event, each.subscriber, each.attempts, each.problem, each.failed_at)
+            for each in given_up
+            if each.failed_at is not None
+        ]
+        return sorted(letters, key=lambda letter: letter.failed_at, reverse=True)[:limit]
+
+    async def retry(self, event_id: UUID | None = None, /) -> int:
+        revived = [
+            each for each in self._data.waiting if each.due_at is None and event_id in {None, each.event.event_id}
+        ]
+        for each in revived:
+            each.attempts, each.due_at = 0, datetime.now(UTC)
+        return len(revived)
+
+    async def lag(self) -> OutboxLag:
+        alive = [each for each in self._data.waiting if each.due_at is not None]
+        made = min((_made_at(each.event) for each in alive), default=None)
+        oldest = (datetime.now(UTC) - made).total_seconds() if made else 0.0
+        return OutboxLag(len(alive), 0, len(self._data.waiting) - len(alive), oldest)
+
+    async def announce(self) -> None:
+        self._data.announced.set()
+
+    async def wait(self, seconds: float, /) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._data.announced.wait()
+        except TimeoutError:
+            return
+        self._data.announced.clear()
+
+    def _due(self, subscriber: str) -> Waiting | None:
+        now = datetime.now(UTC)
+        for each in self._data.waiting:
+            if each.subscriber == subscriber and each.due_at is not None and each.due_at <= now:
+                return each
+        return None
+
+
+@attrs.frozen
+class MemoryAnswers:
+    unit: "MemoryUnit"
+
+    async def claim(self, command: str, key: str, /) -> KeptAnswer | KeyState:
+        kept = self.unit.person.answers.get((command, key))
+        if kept is None or kept[0] < datetime.now(UTC) - _KEPT_FOR:
+            return KeyState.FREE
+        return kept[1]
+
+    async def keep(self, command: str, key: str, kept: KeptAnswer, /) -> None:
+        self.unit.person.answers.pop((command, key), None)
+        self.unit.put(self.unit.person.answers, (command, key), (datetime.now(UTC), kept))
+
+
+def _made_at(event: StoredEvent) -> datetime:
+    """UUIDv7 begins with the milliseconds since 1970."""
+    return datetime.fromtimestamp((event.event_id.int >> 80) / 1000, UTC)

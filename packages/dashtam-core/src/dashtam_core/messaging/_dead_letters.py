@@ -1,0 +1,69 @@
+"""What an operator does about events that could not be delivered."""
+
+from collections.abc import Sequence
+from typing import ClassVar, Final
+from uuid import UUID
+
+import attrs
+
+from dashtam_core.kernel import Permission, Result, Success
+from dashtam_core.messaging._effects import Notes
+from dashtam_core.messaging._messages import Command, Query
+from dashtam_core.messaging._outbox import DeadLetter, Deliveries
+from dashtam_core.messaging._pipeline import Refused
+
+EVENTS_MANAGE: Final = Permission("events:manage")
+
+
+@attrs.frozen
+class ListDeadLetters(Query[Sequence[DeadLetter], Refused]):
+    """Deliveries that were given up, the latest first."""
+
+    permission: ClassVar[Permission] = EVENTS_MANAGE
+    resource_type: ClassVar[str] = "event"
+    limit: int = 100
+
+
+@attrs.frozen
+class RetryDeadLetters(Command[int, Refused]):
+    """Deliver the dead letters of one event again, or all of them; answers how many there were."""
+
+    permission: ClassVar[Permission] = EVENTS_MANAGE
+    resource_type: ClassVar[str] = "event"
+    event_id: UUID | None = None
+
+    @property
+    def resource_id(self) -> str | None:
+        return None if self.event_id is None else str(self.event_id)
+
+
+@attrs.frozen
+class ListDeadLettersHandler:
+    deliveries: Deliveries
+
+    async def prepare(self, query: ListDeadLetters, /) -> Result[Sequence[DeadLetter], Refused]:
+        return Success(await self.deliveries.dead(limit=query.limit))
+
+    async def apply(
+        self, _: ListDeadLetters, prepared: Sequence[DeadLetter], /
+    ) -> Result[Sequence[DeadLetter], Refused]:
+        return Success(prepared)
+
+
+@attrs.frozen
+class RetryDeadLettersHandler:
+    deliveries: Deliveries
+    notes: Notes
+
+    async def prepare(self, command: RetryDeadLetters, /) -> Result[int, Refused]:
+        return Success(await self.deliveries.retry(command.event_id))
+
+    async def apply(self, _: RetryDeadLetters, prepared: int, /) -> Result[int, Refused]:
+        self.notes.context["count"] = prepared
+        return Success(prepared)
+
+
+ROUTES: Final = (
+    ListDeadLetters.prepared_by(ListDeadLettersHandler),
+    RetryDeadLetters.prepared_by(RetryDeadLettersHandler),
+)

@@ -1,0 +1,81 @@
+"""What the service logs of a request."""
+
+import asyncio
+from typing import Any
+
+import httpx
+import pytest
+from starlette.types import Receive, Scope, Send
+
+from api.people import LinesPlugin, Person
+from dashtam_core.memory import MemoryStore
+from dashtam_core.store import Store
+from dashtam_fastapi._envelope import Envelope
+from unit.logs.recording import lines, recorded
+
+
+@pytest.fixture
+def data() -> Store:
+    """What is logged of a request is the same on every store."""
+    return MemoryStore()
+
+
+def requests(written: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [line for line in written if line["logger"] == "dashtam_fastapi._envelope"]
+
+
+async def test_a_request_leaves_one_line(ann: Person) -> None:
+    """It says what was asked and answered, how long that took and under which id, without the query."""
+    with recorded(level="info") as stream:
+        answer = await ann.http.get("/v1/transactions", params={"limit": 3, "q": "rent of June"})
+    (line,) = requests(lines(stream))
+    assert line.pop("milliseconds") > 0
+    assert {name: line[name] for name in list(line)[1:]} == {
+        "level": "info",
+        "logger": "dashtam_fastapi._envelope",
+        "event": "request",
+        "request_id": answer.headers["request-id"],
+        "method": "GET",
+        "path": "/v1/transactions",
+        "status": answer.status_code,
+    }
+    assert "rent" not in str(line)
+    assert ann.token not in stream.getvalue()
+
+
+async def test_health_checks_are_for_who_debugs(nobody: httpx.AsyncClient) -> None:
+    """A probe every second would bury everything else."""
+    with recorded(level="info") as stream:
+        await nobody.get("/health/live")
+        await nobody.get("/health/ready")
+    assert requests(lines(stream)) == []
+    with recorded(level="debug") as stream:
+        await nobody.get("/health/live")
+    assert [line["level"] for line in requests(lines(stream))] == ["debug"]
+
+
+async def test_a_bug_is_found_by_the_id_of_its_answer(ann: Person, plugin: LinesPlugin) -> None:
+    """Its traceback and its request carry the id that the answer was given."""
+    with recorded(level="info") as stream:
+        answer = await ann.upload(b"EXPLODE")
+    failed, request = requests(lines(stream))
+    assert "RuntimeError" in failed["exception"]
+    assert (failed["level"], request["status"]) == ("error", 500)
+    assert failed["request_id"] == request["request_id"] == answer.headers["request-id"]
+
+
+async def test_a_sender_who_leaves_is_in_the_log() -> None:
+    """A request that was cancelled before its answer has a line without a status."""
+
+    async def leaving(scope: Scope, receive: Receive, send: Send) -> None:
+        raise asyncio.CancelledError
+
+    scope = {"type": "http", "method": "GET", "path": "/v1/x", "headers": [(b"request-id", b"mine")]}
+
+    async def nothing(*_: object) -> Any:
+        raise AssertionError
+
+    with recorded(level="info") as stream, pytest.raises(asyncio.CancelledError):
+        await Envelope(leaving)(scope, nothing, nothing)
+    (line,) = requests(lines(stream))
+    assert (line["request_id"], line["status"]) == ("mine", None)

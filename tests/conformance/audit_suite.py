@@ -1,0 +1,371 @@
+"""What every store does with the audit trail: keeps it as it was said, seals it, closes what was left open."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from conformance.record_rows import (
+    ENTRY_FIELDS,
+    PATIENCE,
+    BrokenError,
+    PlainSealer,
+    actions_of,
+    entries_of,
+    entry,
+    leaves_of,
+    nobody,
+    record_apart,
+    root_of,
+    said,
+)
+from conformance.store_rows import ANN, BEN, NOON, TEXTS
+from dashtam_core.audit import (
+    AuditEntry,
+    Ed25519Signer,
+    EntryFilter,
+    EntryId,
+    Frontier,
+    Phase,
+    RecordedEntry,
+    SealedBatch,
+    Sealing,
+    SealingLag,
+    Verified,
+    VerifierKey,
+    canonical,
+    leaf_hash,
+    log_records,
+    verify_export,
+    write_export,
+)
+from dashtam_core.kernel import Success, SystemClock, new_id
+from dashtam_core.store import Store
+
+SIGNER = Ed25519Signer.from_seed("example.com/suite", bytes(range(32)))
+FULL = entry(
+    "import_statement",
+    Phase.FAILED,
+    occurred_at=datetime(2020, 2, 29, 23, 59, 59, 1, UTC),
+    code="too_odd",
+    resource_type="import_document",
+    resource_id=TEXTS[0],
+    channel="http",
+    request_id=TEXTS[4],
+    context={
+        TEXTS[0]: TEXTS[2],
+        "": "",
+        "whole": [2**53 - 1, -(2**53) + 1, 0, 1, True, False, None],
+        "nested": {"list": [[], {}, [{"deep": [None]}]], "text": [*TEXTS]},
+        "b": 1,
+        "a": "1.10",
+    },
+    personal=bytes(range(256)),
+)
+BARE = entry("bare", Phase.ATTEMPTED, context={}, occurred_at=NOON.replace(microsecond=0))
+BARER = entry("", personal=b"", context={"none": None})
+LONG_AGO, FAR_AHEAD = NOON - timedelta(days=36_500), NOON + timedelta(days=36_500)
+
+
+def closed(attempt: RecordedEntry) -> AuditEntry:
+    """An attempt's outcome that nobody heard of."""
+    changes: dict[str, Any] = {"entry_id": EntryId(new_id()), "phase": Phase.INDETERMINATE}
+    return AuditEntry(**said(attempt) | changes)
+
+
+class TrailPromises:
+    """What was said comes back, for who looks for it."""
+
+    @pytest.mark.parametrize("way", ["in a unit", "on its own"])
+    async def test_every_field_of_an_entry_comes_back(self, store: Store, way: str) -> None:
+        """An entry is read as it was said, to the last character, digit and microsecond."""
+        if way == "in a unit":
+            async with store.unit_of_work(ANN) as unit:
+                for each in (FULL, BARE, BARER):
+                    unit.trail.add(each)
+        else:
+            await store.audit.record([FULL, BARE, BARER])
+        found = {each.entry_id: each for each in await entries_of(store)}
+        assert len(found) == 3
+        for each in (FULL, BARE, BARER):
+            recorded = found[each.entry_id]
+            assert type(recorded) is RecordedEntry
+            assert type(recorded.phase) is Phase
+            assert said(recorded) == said(each)
+            assert canonical(recorded) == canonical(RecordedEntry(**said(each), recorded_at=recorded.recorded_at))
+            for at in (recorded.occurred_at, recorded.recorded_at):
+                assert at.utcoffset() == timedelta(0)
+
+    async def test_when_it_was_recorded_is_for_the_store_to_say(self, store: Store) -> None:
+        """Entries come by the store's clock, the latest first, whatever their makers' clocks said."""
+        await record_apart(
+            store, *(entry(str(number), occurred_at=NOON - timedelta(days=number)) for number in range(3))
+        )
+        found = await store.audit.entries(EntryFilter(), after=None, limit=2)
+        assert [each.action for each in found] == ["2", "1"]
+        assert found[1].recorded_at <= found[0].recorded_at
+        assert found[1].recorded_at > NOON
+
+    async def test_what_a_caller_changes_afterwards_is_not_in_the_trail(self, store: Store) -> None:
+        """An entry is what it was when it was written."""
+        context: dict[str, Any] = {"count": 1, "of": ["a"]}
+        await store.audit.record([entry(context=context)])
+        context["count"] = 2
+        context["of"].append("b")
+        assert [each.context for each in await entries_of(store)] == [{"count": 1, "of": ["a"]}]
+
+    async def test_one_call_records_many_people(self, store: Store) -> None:
+        """Entries that share a commit may be anybody's; none at all is nothing."""
+        await store.audit.record([])
+        assert await entries_of(store) == []
+        people = [ANN.user_id, BEN.user_id, nobody(), ANN.user_id]
+        await store.audit.record([entry(str(n), user_id=user_id) for n, user_id in enumerate(people)])
+        found = {each.action: each.user_id for each in await entries_of(store)}
+        assert found == {str(n): user_id for n, user_id in enumerate(people)}
+
+    async def test_entries_are_filtered(self, store: Store) -> None:
+        """Filters work alone and together; times are by the store's clock, from `since` on and before `until`."""
+        await record_apart(
+            store,
+            entry("open", Phase.ATTEMPTED, resource_id="1"),
+            entry("open", Phase.SUCCEEDED, resource_id="1"),
+            entry("close", Phase.SUCCEEDED, resource_id="2"),
+            entry("open", Phase.SUCCEEDED, resource_id="1", user_id=BEN.user_id),
+            entry("close", Phase.FAILED),
+        )
+        whole = await entries_of(store)
+        second, fourth = whole[1].recorded_at, whole[3].recorded_at
+        assert whole[0].recorded_at < second < whole[2].recorded_at < fourth < whole[4].recorded_at
+        expected: list[tuple[str, dict[str, Any]]] = [
+            ("01234", {}),
+            ("0124", {"user_id": ANN.user_id}),
+            ("3", {"user_id": BEN.user_id}),
+            ("", {"user_id": nobody()}),
+            ("013", {"action": "open"}),
+            ("", {"action": "ope"}),
+            ("123", {"phase": Phase.SUCCEEDED}),
+            ("", {"phase": Phase.REPLAYED}),
+            ("013", {"resource_id": "1"}),
+            ("1234", {"since": second}),
+            ("012", {"until": fourth}),
+            ("12", {"since": second, "until": fourth}),
+            ("", {"since": second, "until": second}),
+            ("1", {"user_id": ANN.user_id, "action": "open", "phase": Phase.SUCCEEDED, "resource_id": "1"}),
+            ("3", {"action": "open", "since": whole[2].recorded_at}),
+        ]
+        for places, wanted in expected:
+            found = await entries_of(store, **wanted)
+            assert [each.entry_id for each in found] == [whole[int(place)].entry_id for place in places], wanted
+
+    @pytest.mark.parametrize("wanted", [{}, {"user_id": ANN.user_id}])
+    async def test_pages_lose_and_repeat_nothing(self, store: Store, wanted: dict[str, Any]) -> None:
+        """Pages of any length run through all entries by time and id, also among those of one commit."""
+        await store.audit.record([entry(str(number)) for number in range(4)])
+        await store.audit.record([entry("alone")])
+        await store.audit.record([entry(str(number)) for number in reversed(range(4))])
+        await store.audit.record([entry("foreign", user_id=BEN.user_id)])
+        whole = await store.audit.entries(EntryFilter(**wanted), after=None, limit=50)
+        ranks = [(each.recorded_at, each.entry_id) for each in whole]
+        assert len(whole) == 10 - len(wanted)
+        assert ranks == sorted(set(ranks), reverse=True)
+        for limit in (1, 2, 3, 9, 10, 11):
+            walked, after = list[EntryId](), None
+            while page := await store.audit.entries(EntryFilter(**wanted), after=after, limit=limit):
+                assert len(page) <= limit
+                walked += [each.entry_id for each in page]
+                after = (page[-1].recorded_at, page[-1].entry_id)
+            assert walked == [each.entry_id for each in whole]
+
+
+class SealingPromises:
+    """Each entry gets one place in the tree, for good."""
+
+    async def test_each_entry_gets_one_leaf(self, store: Store) -> None:
+        """Sealing goes on where it stopped, `limit` at a time, each time with the tree as all leaves make it."""
+        async with store.unit_of_work(ANN) as unit:
+            unit.trail.add(entry("0"))
+            unit.trail.add(entry("1"))
+        async with store.unit_of_work(ANN) as unit:
+            unit.trail.add(entry("undone"))
+            unit.discard()
+        await store.audit.record([entry(str(number)) for number in range(2, 7)])
+        sealer = PlainSealer()
+        assert [await store.audit.seal(sealer, limit=3) for _ in range(4)] == [3, 3, 1, 0]
+        leaves, hashes = await leaves_of(store, 7), list(await store.audit.leaf_hashes(7))
+        assert [leaf.index for leaf in leaves] == [*range(7)]
+        assert [leaf.leaf_hash for leaf in leaves] == hashes
+        assert sealer.given[:3] == [(size, root_of(hashes[:size])) for size in (0, 3, 6)]
+        assert list(await store.audit.checkpoints()) == [(3, "note 3"), (6, "note 6"), (7, "note 7")]
+        assert sorted(await actions_of(store)) == [*"0123456"]
+        whole = {each.entry_id: each for each in await entries_of(store)}
+        assert {leaf.entry_id for leaf in leaves} == whole.keys()
+        for leaf in leaves:
+            recorded = whole[leaf.entry_id]
+            assert leaf.entry == recorded
+            assert (leaf.recorded_at, leaf.leaf_hash) == (recorded.recorded_at, leaf_hash(recorded))
+
+    async def test_what_was_sealed_can_be_read_in_parts(self, store: Store) -> None:
+        """The leaves of an earlier size, one entry's leaf, the last checkpoint."""
+        await store.audit.record([entry(str(number)) for number in range(5)])
+        assert await store.audit.seal(PlainSealer(), limit=4) == 4
+        assert await store.audit.seal(PlainSealer(), limit=4) == 1
+        leaves = await leaves_of(store, 5)
+        assert await leaves_of(store, 3) == leaves[:3]
+        assert list(await store.audit.leaf_hashes(3)) == [leaf.leaf_hash for leaf in leaves[:3]]
+        assert await leaves_of(store, 5, leaves[4].entry_id) == [leaves[4]]
+        assert await leaves_of(store, 4, leaves[4].entry_id) == []
+        assert await leaves_of(store, 5, EntryId(new_id())) == []
+        assert await leaves_of(store, 0) == []
+        assert list(await store.audit.checkpoints(last=True)) == [(5, "note 5")]
+
+    async def test_nothing_to_seal_leaves_no_checkpoint(self, store: Store) -> None:
+        """An empty log, or one that is sealed, has nothing new to vouch for."""
+        assert await store.audit.seal(PlainSealer(), limit=10) == 0
+        assert list(await store.audit.checkpoints()) == []
+        assert list(await store.audit.checkpoints(last=True)) == []
+        await store.audit.record([entry()])
+        assert [await store.audit.seal(PlainSealer(), limit=10) for _ in range(2)] == [1, 0]
+        assert list(await store.audit.checkpoints()) == [(1, "note 1")]
+
+    async def test_a_sealer_that_fails_leaves_nothing(self, store: Store) -> None:
+        """Its error goes on to the caller; neither leaf nor checkpoint stays, and the next one begins anew."""
+
+        def broken(_: Frontier, __: object) -> SealedBatch:
+            raise BrokenError
+
+        await store.audit.record([entry(str(number)) for number in range(3)])
+        with pytest.raises(BrokenError):
+            await store.audit.seal(broken, limit=10)
+        assert list(await store.audit.checkpoints()) == []
+        assert (await store.audit.lag()).unsealed == 3
+        sealer = PlainSealer()
+        assert await store.audit.seal(sealer, limit=10) == 3
+        assert sealer.given == [(0, Frontier().root())]
+
+    async def test_what_comes_while_sealing_is_sealed_later(self, store: Store) -> None:
+        """Entries that are recorded beside a seal, or in a unit still open, are in it or in a later one."""
+        await store.audit.record([entry("early")])
+        beside = list[asyncio.Task[None]]()
+        plain = PlainSealer()
+
+        def sealer(frontier: Frontier, entries: Any) -> SealedBatch:
+            beside.append(asyncio.create_task(store.audit.record([entry("beside")])))
+            return plain(frontier, entries)
+
+        async with store.unit_of_work(ANN) as unit:
+            unit.trail.add(entry("late"))
+            await unit.flush()
+            assert await store.audit.seal(sealer, limit=10) == 1
+        await asyncio.wait_for(asyncio.gather(*beside), PATIENCE)
+        assert await store.audit.seal(plain, limit=10) == 2
+        leaves = await leaves_of(store, 3)
+        assert [leaf.index for leaf in leaves] == [0, 1, 2]
+        assert leaves[0].entry is not None
+        assert leaves[0].entry.action == "early"
+        assert {leaf.entry.action for leaf in leaves if leaf.entry} == {"early", "beside", "late"}
+
+    async def test_two_who_seal_at_once_make_one_tree(self, store: Store) -> None:
+        """However many seal while others write, each entry has one leaf, and the checkpoints are in order."""
+
+        async def write(number: int) -> None:
+            for turn in range(5):
+                async with store.unit_of_work(ANN) as unit:
+                    unit.trail.add(entry(f"{number} {turn}"))
+                    await unit.flush()
+                    await asyncio.sleep(0)
+
+        async def seal() -> int:
+            return sum([await store.audit.seal(PlainSealer(), limit=3) or 0 for _ in range(10)])
+
+        sealed = await asyncio.gather(seal(), seal(), *map(write, range(8)))
+        total = sum(each or 0 for each in sealed)
+        while rest := await store.audit.seal(PlainSealer(), limit=7):
+            total += rest
+        leaves = await leaves_of(store, 40)
+        assert total == 40
+        assert [leaf.index for leaf in leaves] == [*range(40)]
+        assert {leaf.entry_id for leaf in leaves} == {each.entry_id for each in await entries_of(store)}
+        sizes = [size for size, _ in await store.audit.checkpoints()]
+        assert sizes == sorted(set(sizes))
+        assert sizes[-1] == 40
+
+    async def test_what_no_checkpoint_covers_is_known(self, store: Store) -> None:
+        """The lag counts unsealed entries, and is nothing once they are sealed."""
+        assert await store.audit.lag() == SealingLag(0, 0.0)
+        await store.audit.record([entry(), entry()])
+        lag = await store.audit.lag()
+        assert lag.unsealed == 2
+        assert lag.oldest_seconds >= 0
+        await store.audit.seal(PlainSealer(), limit=1)
+        assert (await store.audit.lag()).unsealed == 1
+        await store.audit.seal(PlainSealer(), limit=1)
+        assert await store.audit.lag() == SealingLag(0, 0.0)
+
+    async def test_a_clean_log_verifies(self, store: Store) -> None:
+        """All that any entry may hold, more than one batch of it, passes verification inside and as an export."""
+        sealing = Sealing(store.audit, lambda: SIGNER, SystemClock())
+        await store.audit.record([FULL, BARE, BARER])
+        assert await sealing.seal() == 3
+        published = (await store.audit.checkpoints(last=True))[0][1]
+        await store.audit.record([entry(context={"number": number}) for number in range(1_100)])
+        assert await sealing.seal() == 1_100
+        size, key = 1_103, VerifierKey.of(SIGNER)
+        records = log_records(store.audit.leaves(size=size), await store.audit.checkpoints())
+        lines = [line async for line in write_export(records, key)]
+        whole = Verified(size, 0, size, root_of(await store.audit.leaf_hashes(size)))
+        assert verify_export(lines, vkey=str(key), published=published) == Success(whole)
+        (last,) = await leaves_of(store, size, EntryId(FULL.entry_id))
+        assert last.entry is not None
+        assert said(last.entry) == said(FULL)
+
+
+class SweepingPromises:
+    """What was attempted has one outcome, if only that nobody knows it."""
+
+    async def test_an_attempt_without_outcome_is_closed(self, store: Store) -> None:
+        """Each open attempt gets the entry that `close` makes of it, once, however often it is swept."""
+        opened = [entry(name, Phase.ATTEMPTED, context={"n": 1}, personal=b"p") for name in ("a", "b")]
+        await store.audit.record([*opened, entry("his", Phase.ATTEMPTED, user_id=BEN.user_id)])
+        assert await store.audit.sweep(closed, before=FAR_AHEAD) == 3
+        for attempt in opened:
+            first, second = [each for each in await entries_of(store) if each.attempt_id == attempt.attempt_id]
+            assert {first.phase, second.phase} == {Phase.ATTEMPTED, Phase.INDETERMINATE}
+            changes = {"entry_id", "phase"}
+            for name in {*ENTRY_FIELDS} - changes:
+                assert getattr(first, name) == getattr(second, name)
+        assert await store.audit.sweep(closed, before=FAR_AHEAD) == 0
+        assert len(await entries_of(store)) == 6
+
+    async def test_a_young_attempt_is_left_alone(self, store: Store) -> None:
+        """Only what was recorded before `before`, by the store's clock, is closed."""
+        await record_apart(
+            store,
+            entry("old", Phase.ATTEMPTED, occurred_at=FAR_AHEAD),
+            entry("young", Phase.ATTEMPTED, occurred_at=LONG_AGO),
+        )
+        old, young = await entries_of(store)
+        assert await store.audit.sweep(closed, before=old.recorded_at) == 0
+        assert await store.audit.sweep(closed, before=young.recorded_at) == 1
+        assert await actions_of(store, phase=Phase.INDETERMINATE) == ["old"]
+
+    @pytest.mark.parametrize("phase", [phase for phase in Phase if phase is not Phase.ATTEMPTED])
+    async def test_what_has_ended_is_left_alone(self, store: Store, phase: Phase) -> None:
+        """No attempt with an outcome is closed, and nothing that stands alone is an attempt."""
+        attempt = entry(phase=Phase.ATTEMPTED)
+        outcome = entry(phase=phase, attempt_id=attempt.attempt_id)
+        await store.audit.record([attempt, entry(phase=phase)])
+        async with store.unit_of_work(ANN) as unit:
+            unit.trail.add(outcome)
+        assert await store.audit.sweep(closed, before=FAR_AHEAD) == 0
+        assert len(await entries_of(store)) == 3
+
+    async def test_what_was_closed_is_sealed(self, store: Store) -> None:
+        """The outcome that a sweep appends is an entry like any other."""
+        await store.audit.record([entry("a", Phase.ATTEMPTED)])
+        assert await store.audit.seal(PlainSealer(), limit=9) == 1
+        assert await store.audit.sweep(closed, before=FAR_AHEAD) == 1
+        assert await store.audit.seal(PlainSealer(), limit=9) == 1
+        last = (await leaves_of(store, 2))[1]
+        assert last.entry is not None
+        assert last.entry.phase is Phase.INDETERMINATE

@@ -1,0 +1,316 @@
+"""What every store does with events: brings each to every subscriber that wants it, and its effect with it."""
+
+import asyncio
+from collections import Counter
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import cast
+
+import pytest
+
+from conformance.record_rows import (
+    PATIENCE,
+    actions_of,
+    entry,
+    event,
+    give_up,
+    hear,
+    hear_all,
+    stumble,
+    tell,
+)
+from conformance.store_rows import ANN, BEN, TEXTS, account
+from dashtam_core.kernel import Subject, new_id
+from dashtam_core.messaging import Handover, OutboxLag, StoredEvent
+from dashtam_core.store import Store, UnitOfWork
+
+HOUR = 3600.0
+
+
+def own(handover: Handover) -> UnitOfWork:
+    """The unit of a handover, as the store gives it."""
+    return cast("UnitOfWork", handover.unit)
+
+
+async def effect(handover: Handover) -> None:
+    """A change, an entry and an event that come of a delivery."""
+    unit = own(handover)
+    await unit.accounts.add_accounts([account("made")])
+    unit.trail.add(entry("made"))
+    unit.outbox.add([event("made", name="Made")])
+
+
+async def names_of(store: Store, subject: Subject = ANN) -> list[str]:
+    async with store.unit_of_work(subject) as unit:
+        return [each.account.name for each in await unit.accounts.list_accounts(after=None, limit=10)]
+
+
+class OutboxPromises:
+    """Who subscribed is told, at least once, in the order of commit."""
+
+    async def test_every_field_of_an_event_comes_back(self, store: Store) -> None:
+        """An event is handed over as it was stored, its payload character by character."""
+        await store.deliveries.register({"mail": ["Noted"]})
+        odd = '{ "b":1.10, "a":"\\u0000 \\ud800", "a":"' + TEXTS[0] + '" }'
+        event_ = StoredEvent(new_id(), BEN.user_id, "Noted", odd)
+        await tell(store, event_)
+        async with store.deliveries.next_for("mail") as handover:
+            assert handover is not None
+            assert (handover.event, handover.attempt) == (event_, 1)
+            assert type(handover.event.event_id) is type(event_.event_id)
+
+    async def test_a_subscriber_hears_what_it_wants_in_order(self, store: Store) -> None:
+        """Events come in the order of commit, within a unit in the order they were added, each once."""
+        await store.deliveries.register({"mail": ["Noted", "Moved"], "idle": []})
+        first, second, third, fourth = (event(text) for text in ("1", "2", "3", "4"))
+        moved, other = event("moved", BEN, "Moved"), event("other", name="Other")
+        async with store.unit_of_work(ANN) as unit:
+            unit.outbox.add([fourth, other, third])
+            unit.outbox.add([second])
+        await tell(store, moved, first)
+        assert await hear_all(store, "mail") == [fourth, third, second, moved, first]
+        assert await hear_all(store, "mail") == []
+        assert await hear_all(store, "idle") == []
+        assert await hear_all(store, "unknown") == []
+
+    async def test_what_happened_before_is_not_told(self, store: Store) -> None:
+        """A subscriber hears of what happens once it is known, and misses nothing by registering again."""
+        await store.deliveries.register({"early": ["Noted"]})
+        before, between, after = event("before"), event("between"), event("after")
+        await tell(store, before)
+        await store.deliveries.register({"late": ["Noted"]})
+        await tell(store, between, event("unwanted", name="Moved"))
+        await store.deliveries.register({"late": ["Noted", "Moved"], "early": ["Noted"]})
+        moved = event("moved", name="Moved")
+        await tell(store, after, moved)
+        assert await hear_all(store, "late") == [between, after, moved]
+        assert await hear_all(store, "early") == [before, between, after]
+
+    async def test_two_subscribers_hear_everything_each(self, store: Store) -> None:
+        """That one was told, or failed, takes nothing from the other."""
+        await store.deliveries.register({"mail": ["Noted"], "index": ["Noted"]})
+        one, two = event("1"), event("2")
+        await tell(store, one, two)
+        assert await hear(store, "mail") == one
+        await give_up(store, "index")
+        assert await hear_all(store, "mail") == [two]
+        assert await hear_all(store, "index") == [two]
+
+    async def test_an_effect_commits_with_its_delivery(self, store: Store) -> None:
+        """The unit of a handover is the event's person's, and what is written in it stays with the delivery."""
+        await store.deliveries.register({"mail": ["Noted"], "next": ["Made"]})
+        async with store.unit_of_work(ANN) as unit:
+            await unit.accounts.add_accounts([account("hers")])
+        async with store.unit_of_work(BEN) as unit:
+            await unit.accounts.add_accounts([account("his")])
+        await tell(store, event("1", BEN))
+        async with store.deliveries.next_for("mail") as handover:
+            assert handover is not None
+            listed = await own(handover).accounts.list_accounts(after=None, limit=9)
+            assert [each.account.name for each in listed] == ["account his"]
+            await effect(handover)
+        assert (await names_of(store, BEN), await names_of(store)) == (
+            ["account his", "account made"],
+            ["account hers"],
+        )
+        assert await actions_of(store) == ["made"]
+        assert [each.payload for each in await hear_all(store, "next")] == ['{"text":"made"}']
+        assert await hear(store, "mail") is None
+
+    async def test_a_delivery_that_fails_leaves_nothing_and_comes_again(self, store: Store) -> None:
+        """An exception undoes the effect; the same event comes again, and the attempts are counted once told."""
+        await store.deliveries.register({"mail": ["Noted"], "next": ["Made"]})
+        one, two = event("1"), event("2")
+        await tell(store, one, two)
+        seen = list[tuple[StoredEvent, int]]()
+        for _ in range(3):
+            handover = await stumble(store, "mail", effect)
+            seen.append((handover.event, handover.attempt))
+            await store.deliveries.failed(handover, "mail", "broken", retry_in=0)
+        assert seen == [(one, 1), (one, 2), (one, 3)]
+        assert (await names_of(store), await actions_of(store), await hear(store, "next")) == ([], [], None)
+        assert await hear_all(store, "mail") == [one, two]
+
+    async def test_a_delivery_is_not_discarded(self, store: Store) -> None:
+        """Whoever discards the unit is told that this is no way to end a delivery, and the event comes again."""
+        await store.deliveries.register({"mail": ["Noted"]})
+        one = event("1")
+        await tell(store, one)
+
+        async def deliver() -> None:
+            async with store.deliveries.next_for("mail") as handover:
+                assert handover is not None
+                await effect(handover)
+                handover.unit.discard()
+
+        with pytest.raises(RuntimeError):
+            await deliver()
+        assert await names_of(store) == []
+        assert await hear_all(store, "mail") == [one]
+
+    async def test_a_delivery_that_is_cancelled_comes_again(self, store: Store) -> None:
+        """Whoever stops in the middle leaves nothing, and gives the turn back."""
+        await store.deliveries.register({"mail": ["Noted"]})
+        one = event("1")
+        await tell(store, one)
+        begun = asyncio.Event()
+
+        async def deliver() -> None:
+            async with store.deliveries.next_for("mail") as handover:
+                assert handover is not None
+                await effect(handover)
+                begun.set()
+                await asyncio.Event().wait()
+
+        task = asyncio.create_task(deliver())
+        await asyncio.wait_for(begun.wait(), PATIENCE)
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        assert await names_of(store) == []
+        assert await hear_all(store, "mail") == [one]
+
+    async def test_a_retry_waits_for_its_time(self, store: Store) -> None:
+        """Until then the later events pass, and the one that failed is not handed over."""
+        await store.deliveries.register({"mail": ["Noted"]})
+        one, two = event("1"), event("2")
+        await tell(store, one, two)
+        handover = await stumble(store, "mail")
+        await store.deliveries.failed(handover, "mail", "broken", retry_in=HOUR)
+        assert await hear_all(store, "mail") == [two]
+        lag = await store.deliveries.lag()
+        assert (lag.waiting, lag.dead) == (1, 0)
+
+    async def test_one_delivery_to_a_subscriber_runs_at_a_time(self, store: Store) -> None:
+        """While one has its turn nobody else gets an event for that subscriber; afterwards the next one is due."""
+        await store.deliveries.register({"mail": ["Noted"]})
+        one, two = event("1"), event("2")
+        await tell(store, one, two)
+        async with store.deliveries.next_for("mail") as handover:
+            assert handover is not None
+            for _ in range(3):
+                assert await asyncio.wait_for(hear(store, "mail"), PATIENCE) is None
+        assert await hear_all(store, "mail") == [two]
+
+    async def test_dead_letters_tell_what_became_of_an_event(self, store: Store) -> None:
+        """Each says which event, whose delivery, how often it was tried, why it failed and when: latest first."""
+        await store.deliveries.register({"mail": ["Noted"], "index": ["Noted"]})
+        one, two = event("1"), event("2", BEN)
+        await tell(store, one, two)
+        handover = await stumble(store, "mail")
+        await store.deliveries.failed(handover, "mail", "first", retry_in=0)
+        handover = await stumble(store, "mail")
+        await store.deliveries.failed(handover, "mail", TEXTS[0], retry_in=None)
+        await give_up(store, "index", "second")
+        await give_up(store, "mail", "third")
+        dead = await store.deliveries.dead(limit=9)
+        assert [(each.event, each.subscriber, each.attempts, each.problem) for each in dead] == [
+            (two, "mail", 1, "third"),
+            (one, "index", 1, "second"),
+            (one, "mail", 2, TEXTS[0]),
+        ]
+        for each in dead:
+            assert each.failed_at.utcoffset() == timedelta(0)
+            assert each.failed_at <= datetime.now(UTC)
+        assert list(await store.deliveries.dead(limit=2)) == list(dead[:2])
+        assert await hear_all(store, "mail") == []
+
+    async def test_dead_letters_are_delivered_again_when_told_to(self, store: Store) -> None:
+        """One event's, or all; their attempts start anew, and what was retried is no dead letter any more."""
+        await store.deliveries.register({"mail": ["Noted"], "index": ["Noted"]})
+        one, two, three = event("1"), event("2"), event("3")
+        await tell(store, one, two, three)
+        for subscriber in ("mail", "index", "mail", "mail"):
+            await give_up(store, subscriber)
+        assert await store.deliveries.retry(new_id()) == 0
+        assert await store.deliveries.retry(one.event_id) == 2
+        assert {each.event for each in await store.deliveries.dead(limit=9)} == {two, three}
+        async with store.deliveries.next_for("mail") as handover:
+            assert handover is not None
+            assert (handover.event, handover.attempt) == (one, 1)
+        assert await hear_all(store, "index") == [one, two, three]
+        assert await store.deliveries.retry() == 2
+        assert list(await store.deliveries.dead(limit=9)) == []
+        assert await hear_all(store, "mail") == [two, three]
+        assert await store.deliveries.retry() == 0
+
+    async def test_what_waits_is_counted(self, store: Store) -> None:
+        """The lag tells deliveries that wait from those that were given up; delivered is neither."""
+        assert await store.deliveries.lag() == OutboxLag(0, 0, 0, 0.0)
+        await store.deliveries.register({"mail": ["Noted"]})
+        await tell(store, event("1"), event("2"), event("3"), event("unwanted", name="Moved"))
+        lag = await store.deliveries.lag()
+        assert (lag.waiting, lag.held_back, lag.dead) == (3, 0, 0)
+        assert lag.oldest_seconds > 0
+        await give_up(store, "mail")
+        await hear(store, "mail")
+        lag = await store.deliveries.lag()
+        assert (lag.waiting, lag.held_back, lag.dead) == (1, 0, 1)
+        await hear(store, "mail")
+        assert await store.deliveries.lag() == OutboxLag(0, 0, 1, 0.0)
+
+    async def test_nothing_is_missed_while_others_write(self, store: Store) -> None:
+        """Who reads beside many writers, some of whom give up, hears of all that was committed, once."""
+        await store.deliveries.register({"mail": ["Noted"]})
+        told, writing = list[StoredEvent](), asyncio.Semaphore(0)
+
+        async def write(number: int) -> None:
+            for turn in range(6):
+                one = event(f"{number} {turn}")
+                async with store.unit_of_work(ANN if number % 2 else BEN) as unit:
+                    unit.outbox.add([one])
+                    await unit.flush()
+                    for _ in range(number):
+                        await asyncio.sleep(0)
+                    if turn % 3 == 2:
+                        unit.discard()
+                    else:
+                        told.append(one)
+            writing.release()
+
+        async def listen() -> list[StoredEvent]:
+            heard = list[StoredEvent]()
+            while not writers.done() or len(heard) < len(told):
+                heard += await hear_all(store, "mail")
+                await asyncio.sleep(0)
+            return heard
+
+        writers = asyncio.gather(*map(write, range(6)))
+        heard = await asyncio.wait_for(listen(), PATIENCE)
+        await writers
+        assert Counter(each.event_id for each in heard) == Counter(each.event_id for each in told)
+        assert await hear(store, "mail") is None
+
+    async def test_an_announcement_wakes_everybody_who_waits(self, store: Store) -> None:
+        """However many wait, all return when something is announced."""
+        waiting = [asyncio.create_task(store.deliveries.wait(HOUR)) for _ in range(3)]
+
+        async def announce() -> None:
+            while not all(each.done() for each in waiting):
+                await store.deliveries.announce()
+                await asyncio.sleep(0)
+
+        try:
+            await asyncio.wait_for(announce(), PATIENCE)
+        finally:
+            for each in waiting:
+                each.cancel()
+
+    async def test_who_waits_returns_by_itself(self, store: Store) -> None:
+        """An announcement may be lost: waiting ends without one, again and again."""
+        for _ in range(3):
+            await asyncio.wait_for(store.deliveries.wait(0.001), PATIENCE)
+
+    async def test_who_stops_waiting_takes_nobody_along(self, store: Store) -> None:
+        """A waiter that is cancelled leaves the others waiting, and the store serving."""
+        gone, stays = (asyncio.create_task(store.deliveries.wait(HOUR)) for _ in range(2))
+        for _ in range(10):
+            await asyncio.sleep(0)
+        gone.cancel()
+        with suppress(asyncio.CancelledError):
+            await gone
+        assert not stays.done()
+        while not stays.done():
+            await asyncio.wait_for(store.deliveries.announce(), PATIENCE)
+            await asyncio.sleep(0)
+        await store.ping()

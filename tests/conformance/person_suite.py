@@ -1,0 +1,248 @@
+"""What every store keeps for a person beside their data: kept answers and keys; and how all of it is erased."""
+
+import asyncio
+from contextlib import suppress
+
+import pytest
+
+from conformance.record_rows import PATIENCE, BrokenError, actions_of, entry, event, hear_all
+from conformance.store_rows import (
+    ALL,
+    ANN,
+    BEN,
+    NOTHING,
+    TEXTS,
+    account,
+    balance,
+    document,
+    have,
+    row,
+    seen,
+    token,
+    write_everything,
+)
+from dashtam_core.audit import PersonKey
+from dashtam_core.kernel import Subject, new_id
+from dashtam_core.messaging import KeptAnswer, KeyState
+from dashtam_core.store import Store
+
+KEY = "8e03978e-40d5-43e8-bc93-6894a57f9324"
+ODD_KEY = "'!\"#$%&\\()*+,-./:;<=>?@[]^_`{|}~" + "x" * 200
+KEPT = KeptAnswer(bytes(range(32)), '{ "b" : 1.10,"a":"\\u0000 \\ud800 ' + TEXTS[0] + '", "a":null}\n')
+
+
+async def claim(store: Store, subject: Subject, command: str = "import", key: str = KEY) -> KeptAnswer | KeyState:
+    """What a unit of its own says of a key."""
+    async with store.unit_of_work(subject) as unit:
+        return await unit.answers.claim(command, key)
+
+
+async def keep(store: Store, subject: Subject, kept: KeptAnswer = KEPT, key: str = KEY) -> None:
+    async with store.unit_of_work(subject) as unit:
+        assert await unit.answers.claim("import", key) is KeyState.FREE
+        await unit.answers.keep("import", key, kept)
+
+
+class AnswerPromises:
+    """A key is answered once, and remembers how."""
+
+    @pytest.mark.parametrize("key", [KEY, "x", ODD_KEY])
+    async def test_a_kept_answer_comes_back_as_it_was(self, store: Store, key: str) -> None:
+        """The next unit that claims the key gets the digest and the answer, byte by byte, however often."""
+        await keep(store, ANN, KEPT, key)
+        await store.maintain()
+        assert [await claim(store, ANN, key=key) for _ in range(2)] == [KEPT, KEPT]
+
+    async def test_a_key_is_one_persons_for_one_command(self, store: Store) -> None:
+        """The same key of another person or for another command is free, and so is another key."""
+        await keep(store, ANN)
+        assert await claim(store, BEN) is KeyState.FREE
+        assert await claim(store, ANN, command="export") is KeyState.FREE
+        assert await claim(store, ANN, key=KEY.upper()) is KeyState.FREE
+        his = KeptAnswer(bytes(32), "2")
+        await keep(store, BEN, his)
+        assert (await claim(store, ANN), await claim(store, BEN)) == (KEPT, his)
+
+    async def test_a_claim_alone_keeps_nothing(self, store: Store) -> None:
+        """A key that was claimed and not answered is free for the next, also after its unit was undone."""
+        assert await claim(store, ANN) is KeyState.FREE
+        async with store.unit_of_work(ANN) as unit:
+            assert await unit.answers.claim("import", KEY) is KeyState.FREE
+            assert await unit.answers.claim("import", KEY) is KeyState.FREE
+            await unit.answers.keep("import", KEY, KEPT)
+            unit.discard()
+        with suppress(BrokenError):
+            async with store.unit_of_work(ANN) as unit:
+                await unit.answers.claim("import", KEY)
+                await unit.answers.keep("import", KEY, KEPT)
+                raise BrokenError
+        assert await claim(store, ANN) is KeyState.FREE
+
+    async def test_an_answer_is_kept_with_the_change(self, store: Store) -> None:
+        """A unit of work that is entered again finds what it kept the first time."""
+        unit = store.unit_of_work(ANN)
+        async with unit:
+            assert await unit.answers.claim("import", KEY) is KeyState.FREE
+        async with unit:
+            assert await unit.answers.claim("import", KEY) is KeyState.FREE
+            await unit.answers.keep("import", KEY, KEPT)
+        async with unit:
+            assert await unit.answers.claim("import", KEY) == KEPT
+
+    @pytest.mark.parametrize("units", [2, 8])
+    async def test_of_many_at_once_one_acts(self, store: Store, units: int) -> None:
+        """A key in use is held from everybody else, or they wait and get the answer of whoever was first."""
+        together = asyncio.Barrier(units)
+
+        async def act(number: int) -> KeptAnswer | KeyState:
+            await asyncio.wait_for(together.wait(), PATIENCE)
+            async with store.unit_of_work(ANN) as unit:
+                claimed = await unit.answers.claim("import", KEY)
+                if claimed is KeyState.FREE:
+                    await unit.accounts.add_accounts([account(str(number))])
+                    await unit.answers.keep("import", KEY, KEPT)
+                return claimed
+
+        answers = await asyncio.gather(*map(act, range(units)))
+        assert answers.count(KeyState.FREE) == 1
+        assert all(each in {KeyState.FREE, KeyState.HELD} or each == KEPT for each in answers)
+        async with store.unit_of_work(ANN) as unit:
+            assert len(await unit.accounts.list_accounts(after=None, limit=9)) == 1
+
+    async def test_different_keys_do_not_hold_each_other(self, store: Store) -> None:
+        """Only the same key of the same person and command can be held."""
+
+        async def act(subject: Subject, command: str, key: str) -> KeptAnswer | KeyState:
+            await asyncio.wait_for(together.wait(), PATIENCE)
+            return await claim(store, subject, command, key)
+
+        keys = [(ANN, "import", "1"), (ANN, "import", "2"), (ANN, "export", "1"), (BEN, "import", "1")]
+        together = asyncio.Barrier(len(keys))
+        assert await asyncio.gather(*(act(*each) for each in keys)) == [KeyState.FREE] * len(keys)
+
+
+class KeyPromises:
+    """A person has one key, and nobody else has it."""
+
+    async def test_the_first_key_counts(self, store: Store) -> None:
+        """There is none at first; whoever comes second gets the first one's."""
+        first, second = PersonKey(new_id(), bytes(range(60))), PersonKey(new_id(), b"second")
+        async with store.unit_of_work(ANN) as unit:
+            assert await unit.person_keys.current() is None
+            assert await unit.person_keys.add(first) == first
+            assert await unit.person_keys.add(second) == first
+            assert await unit.person_keys.current() == first
+        async with store.unit_of_work(ANN) as unit:
+            assert await unit.person_keys.add(second) == first
+            assert await unit.person_keys.current() == first
+            assert await unit.person_keys.find(first.key_id) == first
+            assert await unit.person_keys.find(second.key_id) is None
+
+    async def test_a_key_that_was_undone_does_not_count(self, store: Store) -> None:
+        """A unit that is rolled back leaves the person without a key."""
+        async with store.unit_of_work(ANN) as unit:
+            await unit.person_keys.add(PersonKey(new_id(), b"undone"))
+            unit.discard()
+        second = PersonKey(new_id(), b"second")
+        async with store.unit_of_work(ANN) as unit:
+            assert await unit.person_keys.current() is None
+            assert await unit.person_keys.add(second) == second
+
+    async def test_a_key_is_its_persons_alone(self, store: Store) -> None:
+        """Another person neither finds it nor counts it as theirs."""
+        hers, his = PersonKey(new_id(), b"hers"), PersonKey(new_id(), b"his")
+        async with store.unit_of_work(ANN) as unit:
+            await unit.person_keys.add(hers)
+        async with store.unit_of_work(BEN) as unit:
+            assert await unit.person_keys.current() is None
+            assert await unit.person_keys.find(hers.key_id) is None
+            assert await unit.person_keys.add(his) == his
+
+    async def test_keys_made_at_once_are_one(self, store: Store) -> None:
+        """Of many who make the person's first key at once, all get the same."""
+
+        async def make(number: int) -> PersonKey:
+            await asyncio.wait_for(together.wait(), PATIENCE)
+            async with store.unit_of_work(ANN) as unit:
+                return await unit.person_keys.add(PersonKey(new_id(), bytes([number])))
+
+        together = asyncio.Barrier(8)
+        keys = await asyncio.gather(*map(make, range(8)))
+        async with store.unit_of_work(ANN) as unit:
+            assert [await unit.person_keys.current()] * 8 == keys
+
+
+class ErasurePromises:
+    """Nothing is left of whoever is erased but the trail, and nobody else is touched."""
+
+    async def _have_two_people(self, store: Store) -> PersonKey:
+        key = PersonKey(new_id(), b"key")
+        for person in (ANN, BEN):
+            async with store.unit_of_work(person) as unit:
+                await write_everything(unit, person)
+                unit.trail.add(entry(user_id=person.user_id))
+        await keep(store, ANN)
+        await keep(store, BEN)
+        async with store.unit_of_work(ANN) as unit:
+            await unit.person_keys.add(key)
+        (more,) = await have(store, ANN, account("more"))
+        async with store.unit_of_work(ANN) as unit:
+            await unit.accounts.add_transactions(None, {more.account_id: [row("a"), row("b"), row("c")]})
+            await unit.accounts.add_balances([balance(more, "1", day) for day in (1, 2)])
+            assert await unit.documents.add(document("2"))
+            assert await unit.documents.add(document("3"))
+            await unit.tokens.add(token(ANN, "2"))
+        return key
+
+    async def test_everything_of_a_person_is_erased_and_counted(self, store: Store) -> None:
+        """Accounts, transactions, balances, documents and tokens are counted; answers and keys go too."""
+        key = await self._have_two_people(store)
+        async with store.unit_of_work(ANN) as unit:
+            erased = await unit.people.erase()
+        assert erased == {"accounts": 2, "transactions": 5, "balances": 3, "documents": 3, "tokens": 2}
+        assert await seen(store, ANN) == NOTHING
+        assert await claim(store, ANN) is KeyState.FREE
+        async with store.unit_of_work(ANN) as unit:
+            assert await unit.person_keys.current() is None
+            assert await unit.person_keys.find(key.key_id) is None
+            assert await unit.tokens.find(token(ANN, "2").token_hash) is None
+        assert await actions_of(store, user_id=ANN.user_id) == ["open"]
+
+    async def test_nobody_else_is_erased(self, store: Store) -> None:
+        """Another person has what they had."""
+        await self._have_two_people(store)
+        async with store.unit_of_work(ANN) as unit:
+            await unit.people.erase()
+        assert await seen(store, BEN) == ALL
+        assert await claim(store, BEN) == KEPT
+
+    async def test_an_erasure_can_be_undone_until_it_is_committed(self, store: Store) -> None:
+        """A unit that is rolled back erased nothing, not even what it then wrote in its place."""
+        key = await self._have_two_people(store)
+        async with store.unit_of_work(ANN) as unit:
+            await unit.people.erase()
+            assert await unit.accounts.list_accounts(after=None, limit=9) == []
+            await unit.accounts.add_accounts([account("new")])
+            unit.discard()
+        async with store.unit_of_work(ANN) as unit:
+            listed = await unit.accounts.list_accounts(after=None, limit=9)
+            assert [each.account.name for each in listed] == ["account one", "account more"]
+            assert await unit.person_keys.current() == key
+        assert await claim(store, ANN) == KEPT
+
+    async def test_who_was_erased_may_come_again(self, store: Store) -> None:
+        """The same keys and documents are new to the store afterwards; who has nothing is erased of nothing."""
+        await self._have_two_people(store)
+        await store.deliveries.register({"watch": ["UserErased"]})
+        erased = dict[str, int]()
+        for _ in range(2):
+            async with store.unit_of_work(ANN) as unit:
+                erased = dict(await unit.people.erase())
+                unit.outbox.add([event("gone", name="UserErased")])
+                unit.trail.add(entry("erase_user"))
+        assert erased == {"accounts": 0, "transactions": 0, "balances": 0, "documents": 0, "tokens": 0}
+        assert len(await hear_all(store, "watch")) == 2
+        assert await actions_of(store, user_id=ANN.user_id) == ["open", "erase_user", "erase_user"]
+        async with store.unit_of_work(ANN) as unit:
+            await write_everything(unit, ANN)
+        assert await seen(store, ANN) == ALL

@@ -146,7 +146,9 @@ async def main(writes: int) -> None:
                 asyncpg.create_pool(app_url, min_size=AT_ONCE, max_size=AT_ONCE) as pool,
                 open_store(app_url, pool_size=AT_ONCE + 2) as store,
             ):
-                report(await measure(Meter(postmaster, writes), Writes(store, pool, GroupCommit(store.audit)), admin))
+                report(
+                    await measure(Meter(postmaster, writes), Writes(store, pool, GroupCommit(store.audit)), admin)
+                )
                 report_delay(await delays(admin))
         finally:
             await admin.close()
@@ -182,7 +184,9 @@ def report(costs: dict[str, list[Cost]]) -> None:
     print(f"{AT_ONCE} at a time, median of {ROUNDS} rounds; CPU in µs per write")
     print(f"{'':24}{'client':>9}{'server':>9}{'both':>9}{'ratio':>8}")
     for name, several in costs.items():
-        client, server = (statistics.median(getattr(cost, who) for cost in several) for who in ("client", "server"))
+        client, server = (
+            statistics.median(getattr(cost, who) for cost in several) for who in ("client", "server")
+        )
         ratio = statistics.median(cost.both / bare.both for cost, bare in zip(several, limit, strict=True))
         print(f"{name:24}{client:>9.0f}{server:>9.0f}{client + server:>9.0f}{ratio:>8.2f}")
 

@@ -139,6 +139,7 @@ async def hear(event: Greeted) -> None:
 
 
 assert_type(Greeted.heard_by(hear), Subscription)
+assert_type(Greeted.heard_by(hear, isolated=False, timeout=0.5), Subscription)
 
 
 class Port(Protocol):
@@ -162,10 +163,16 @@ def made(clock: Clock) -> Adapter:
     return Adapter()
 
 
+async def close(port: Port) -> None:
+    """What can be done with any adapter of the port."""
+
+
 def ports_are_bound(container: Container) -> None:
     """A class, a function and a value may all stand for a port."""
     assert_type(provide(Port).by(Adapter), Binding)
     assert_type(provide(Port).by(made), Binding)
     assert_type(provide(Port).value(Adapter()), Binding)
     assert_type(provide(Clock).by(FixedClock), Binding)
+    assert_type(provide(Port).by(Adapter, closing=close, ping=close), Binding)
+    assert_type(provide(Port).value(Adapter(), ping=close), Binding)
     assert_type(container.get(Port), Port)

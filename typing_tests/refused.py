@@ -185,6 +185,28 @@ provide(Port).value(Port)  # refused
 provide(Clock).by(WrongAdapter)  # refused
 
 
+class RightAdapter:
+    """Counts, and can be closed, which the port knows nothing of."""
+
+    def count(self) -> int:
+        """Counts."""
+        return 1
+
+    async def aclose(self) -> None:
+        """Closes."""
+
+
+def close_at_once(port: Port) -> None:
+    """Closes without being awaited."""
+
+
+provide(Port).by(RightAdapter, closing=RightAdapter.aclose)  # refused
+provide(Port).by(RightAdapter, ping=RightAdapter.aclose)  # refused
+provide(Port).value(RightAdapter(), closing=RightAdapter.aclose)  # refused
+provide(Port).value(RightAdapter(), ping=RightAdapter.aclose)  # refused
+provide(Port).by(RightAdapter, closing=close_at_once)  # refused
+
+
 @attrs.frozen
 class Happened(DomainEvent):
     """An event."""
@@ -205,3 +227,4 @@ def hear_at_once(event: Happened) -> None:
 
 Happened.heard_by(hear_other)  # refused
 Happened.heard_by(hear_at_once)  # refused
+Happened.heard_by(hear_other, isolated=False, timeout=1)  # refused

@@ -5,13 +5,13 @@ from uuid import UUID
 
 import httpx
 import pytest
-from fastapi import FastAPI, Header, Request
+from fastapi import Depends, FastAPI, Header, Request
 
 from api.people import Person, lines, problem, trail
 from dashtam_core import Actor, Dashtam
 from dashtam_core.identity import ExternalSubject
 from dashtam_core.kernel import Origin, Permission
-from dashtam_fastapi import router
+from dashtam_fastapi import Bearer, router
 
 JUNE = lines("DE123", "2026-06-01;-12.50;Coffee")
 PEER = "192.0.2.7"
@@ -92,15 +92,28 @@ async def test_a_refused_request_leaves_one_entry(dashtam: Dashtam) -> None:
     assert denied.personal == {"ip_address": PEER, "user_agent": "theirs"}
 
 
-async def test_an_application_names_its_requests_itself(dashtam: Dashtam) -> None:
+@pytest.mark.parametrize(("given", "kept"), [(UUID(int=7), str(UUID(int=7))), ("x" * 600, "x" * 512)])
+async def test_an_application_names_its_requests_itself(dashtam: Dashtam, given: object, kept: str) -> None:
     """An id that another middleware has put into the request's state is the one on record."""
 
     def acting(request: Request) -> Actor:
-        request.state.request_id = UUID(int=7)
+        request.state.request_id = given
         return dashtam.acting_as(ExternalSubject("cleo"))
 
     app = FastAPI()
     app.include_router(router(acting))
     async with client(app) as http:
         await upload(http)
-    assert {each.entry.request_id for each in await trail(dashtam, "cleo")} == {str(UUID(int=7))}
+    assert {each.entry.request_id for each in await trail(dashtam, "cleo")} == {kept}
+
+
+async def test_who_comes_by_a_token_alone_has_their_origin(ann: Person, dashtam: Dashtam) -> None:
+    """An endpoint of an application's own that depends on `Bearer` acts from where the request came."""
+    bearer, app = Bearer(lambda _: dashtam), FastAPI()
+
+    @app.get("/whence")
+    async def whence(me: Annotated[Actor, Depends(bearer)]) -> dict[str, str | None]:
+        return {"channel": me.origin.channel, "ip_address": me.origin.ip_address}
+
+    async with client(app, authorization=f"Bearer {ann.token}") as http:
+        assert (await http.get("/whence")).json() == {"channel": "http", "ip_address": PEER}

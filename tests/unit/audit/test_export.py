@@ -213,7 +213,8 @@ def entry_with(**said: Any) -> str:
         without("leaf_hash"),
         '{"checkpoint":5}',
         '{"checkpoint":"\\ud800"}',
-        LINES[1][:-2] + "[" * 100_000,
+        '{"entry":' + "[" * 100_000,
+        '{"checkpoint":' + "[" * 100_000,
         *(entry_with(**{field: 5}) for field in fields),
         *(entry_with(**{field: "\ud800"}) for field in fields),
         *(entry_with(**{field: [None]}) for field in fields),
@@ -287,14 +288,15 @@ def test_no_field_is_too_odd_to_be_refused(field: str, value: Any) -> None:
     assert same or code([LINES[0], entry_with(**{field: value}), *LINES[2:]], vkey=VKEY) is not None
 
 
-def test_an_export_is_read_as_it_comes() -> None:
+@pytest.mark.parametrize("wrong", ["odd", LINES[1]])
+def test_an_export_is_read_as_it_comes(wrong: str) -> None:
     """Lines are read once and one at a time, and not beyond the first that is wrong."""
     read: list[str] = []
 
     def lines() -> Iterator[str]:
-        for line in [*LINES[:2], "odd", *LINES[2:]]:
+        for line in [*LINES[:2], wrong, *LINES[2:]]:
             read.append(line)
             yield line
 
-    assert code(lines(), vkey=VKEY) is AuditCode.EXPORT_INVALID
+    assert code(lines(), vkey=VKEY) in {AuditCode.EXPORT_INVALID, AuditCode.AUDIT_TAMPERED}
     assert len(read) == 3

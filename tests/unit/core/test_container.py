@@ -345,11 +345,26 @@ async def test_what_does_not_close_stops_nothing(
             provide(list[int]).value([1], closing=close),
         ]
     )
-    await whole.aclose(deadline=0.01)
+    async with asyncio.timeout(5):
+        await whole.aclose(deadline=0.01)
     assert closings == ["closed Engine"]
     (record,) = caplog.records
     assert record.getMessage() == f"closing list[int] {why}"
     assert record.exc_info
+
+
+async def test_the_deadline_is_for_all_together(caplog: pytest.LogCaptureFixture) -> None:
+    """When it has passed, what is still to be closed gets no time of its own."""
+    closings = Closings()
+
+    async def wait(thing: Engine) -> None:
+        await asyncio.sleep(0)
+        await closings.noting("closed")(thing)
+
+    engine, slow = provide(Engine).value(Engine(), closing=wait), provide(Cache).value(Cache(), closing=never)
+    await Container([engine, slow]).aclose(deadline=0.01)
+    assert closings == []
+    assert [vars(record)["port"] for record in caplog.records] == ["Cache", "Engine"]
 
 
 async def test_closing_may_be_cancelled_and_taken_up_again(caplog: pytest.LogCaptureFixture) -> None:
@@ -456,4 +471,6 @@ def test_what_cannot_be_closed_or_pinged_does_not_start() -> None:
     other = type("Engine", (), {})
     with pytest.raises(AssemblyError, match="two ports called Engine have a ping"):
         container(provide(Engine).by(Engine, ping=fails), provide(other).by(other, ping=fails))
-    container(provide(Engine).by(Engine, ping=fails), provide(Engine).by(Engine, ping=fails))
+    container(
+        provide(Engine).by(Engine, ping=fails), provide(other).by(other), provide(Engine).by(Engine, ping=fails)
+    )

@@ -1,9 +1,12 @@
 """How a message runs: order of the stages, all or nothing, and events after the commit."""
 
 import asyncio
+import io
+import json
+import logging
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -12,7 +15,7 @@ from typing import Any, ClassVar, Final
 import attrs
 import pytest
 
-from dashtam_core import AssemblyError, Dashtam, Settings, provide
+from dashtam_core import AssemblyError, Dashtam, Settings, logs, provide
 from dashtam_core.accounts import Account, AccountId, Accounts, AccountType
 from dashtam_core.app import Actor
 from dashtam_core.audit import EntryFilter, Phase
@@ -146,11 +149,14 @@ def _account() -> Account:
 
 @asynccontextmanager
 async def assembled(
-    trace: Trace, routes: Sequence[Route] = ROUTES, subscriptions: Iterable[Subscription] = ()
-) -> AsyncIterator[Dashtam]:
+    trace: Trace,
+    routes: Sequence[Route] = ROUTES,
+    subscriptions: Iterable[Subscription] = (),
+    slow_seconds: float = 1.0,
+) -> AsyncGenerator[Dashtam]:
     store = MemoryStore()
     async with Dashtam.open(
-        settings=Settings(master_key="k" * 32),
+        settings=Settings(master_key="k" * 32, slow_seconds=slow_seconds),
         store=store,
         plugins=(),
         overrides=(provide(Trace).value(trace), provide(MemoryStore).value(store)),
@@ -184,7 +190,7 @@ class World:
 
 
 @asynccontextmanager
-async def a_world(*first: Subscription) -> AsyncIterator[World]:
+async def a_world(*first: Subscription) -> AsyncGenerator[World]:
     trace = Trace()
 
     async def hear(event: Added) -> None:
@@ -411,3 +417,51 @@ async def test_a_bus_tells_subscribers_in_order_and_of_their_events_alone() -> N
     await bus.publish(Added(1))
     await bus.publish(Other(2))
     assert trace == ["first 1", "second 1"]
+
+
+def _lines(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str, str]]:
+    return [(each.levelname, each.message, getattr(each, "outcome", "")) for each in caplog.records]
+
+
+async def test_a_command_leaves_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    """The line says how the command went and how long it took; a query leaves one only for who debugs."""
+    caplog.set_level("INFO", "dashtam_core")
+    async with assembled(Trace()) as dashtam:
+        ann = dashtam.acting_as(ANN)
+        await ann.execute(Add())
+        await ann.execute(Add("badly"))
+        await dashtam.acting_as(ANONYMOUS).execute(Add())
+        with pytest.raises(ZeroDivisionError):
+            await ann.execute(Add("in a crash"))
+        await ann.ask(Count())
+    outcomes = ["succeeded", "no", "permission_denied", "raised"]
+    assert _lines(caplog) == [("INFO", "command", outcome) for outcome in outcomes]
+    assert all(each.__dict__["milliseconds"] >= 0 for each in caplog.records)
+
+
+async def test_what_is_slow_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    """A message that takes as long as the limit, queries too, leaves a warning instead."""
+    async with assembled(Trace(), slow_seconds=1e-9) as dashtam:
+        await dashtam.acting_as(ANN).execute(Add())
+        await dashtam.acting_as(ANN).ask(Count())
+    assert _lines(caplog) == [("WARNING", f"slow {kind}", "succeeded") for kind in ("command", "query")]
+
+
+async def test_everything_logged_meanwhile_says_whose_it_is() -> None:
+    """Command, call, subject and request stand in every line that its handler or a subscriber causes."""
+    stream = io.StringIO()
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    try:
+        logs.configure(format="json", stream=stream)
+        async with a_world(Added.heard_by(_fail)) as world:
+            origin = Origin(request_id="r-1")
+            await world.dashtam.acting_as(ANN, origin).execute(Add())
+    finally:
+        root.handlers[:], root.level = before, level
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert [line["event"] for line in lines] == ["subscriber failed: _fail on Added", "command"]
+    for line in lines:
+        assert (line["action"], line["request_id"]) == ("add", "r-1")
+        assert line["subject"] == str(ANN.user_id)
+    assert len({line["call_id"] for line in lines}) == 1

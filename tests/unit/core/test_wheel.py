@@ -10,6 +10,7 @@ from importlib.metadata import requires
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[3]
 CONSTRAINTS = ROOT / "constraints.txt"
@@ -92,7 +93,8 @@ def _closure(name: str) -> set[str]:
         each = waiting.pop()
         if each not in found:
             found.add(each)
-            waiting += [_name(line) for line in requires(each) or () if "extra ==" not in line]
+            wanted = [Requirement(line) for line in requires(each) or ()]
+            waiting += [_name(one.name) for one in wanted if not one.marker or one.marker.evaluate({"extra": ""})]
     return found
 
 

@@ -1,10 +1,13 @@
 """Connections: asyncpg reads the URL, so that everything libpq knows in one works here too."""
 
 import re
+from collections.abc import Generator
+from functools import partial
 from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
 import asyncpg
+import attrs
 from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -28,13 +31,9 @@ _SESSION: Final = {
 
 def engine(url: str, *, pool_size: int = POOL_SIZE, pool_seconds: float = POOL_SECONDS) -> AsyncEngine:
     """An engine whose pool waits a bounded time and never hands out a connection the server has closed."""
-
-    async def connect() -> Any:
-        return await asyncpg.connect(url, timeout=CONNECT_SECONDS, server_settings=_SESSION)
-
     made = create_async_engine(
         "postgresql+asyncpg://",
-        async_creator=connect,
+        async_creator=partial(_Connecting, url),
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=pool_seconds,
@@ -42,6 +41,16 @@ def engine(url: str, *, pool_size: int = POOL_SIZE, pool_seconds: float = POOL_S
     )
     event.listen(made.sync_engine, "checkout", _refuse_closed)
     return made
+
+
+@attrs.frozen
+class _Connecting:
+    """What connects when it is awaited: SQLAlchemy may ask for it, and then find that it cannot wait."""
+
+    url: str
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        return asyncpg.connect(self.url, timeout=CONNECT_SECONDS, server_settings=_SESSION).__await__()
 
 
 def _refuse_closed(connection: Any, _record: object, _proxy: object) -> None:

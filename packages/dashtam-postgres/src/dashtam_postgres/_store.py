@@ -59,6 +59,8 @@ class PostgresStore:
         self.engine = engine
         self.schema = schema
         self.place = place
+        self.plain_pool = False
+        """Whether the pool does nothing beside handing out connections, as ours: no pings, no resets."""
         self.path_setting = f"""set_config('search_path', '"{schema}"', true)"""
         self.audit = PostgresAuditLog(self)
         self.deliveries = PostgresDeliveries(self)
@@ -149,6 +151,7 @@ async def open_store(
     """
     engine = _connect.engine(url, pool_size=pool_size, pool_seconds=pool_seconds)
     store = PostgresStore(engine, schema=schema, place=_connect.place(url))
+    store.plain_pool = True
     try:
         await store.ping()
         await store.make_room()

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import cached_property
-from typing import Final
+from typing import Any, Final
 
 import attrs
 
@@ -57,7 +57,7 @@ class Sealing:
         return SealedBatch(hashes, grown, sign(checkpoint, self.signer))
 
     def _lost(self, attempt: RecordedEntry) -> AuditEntry:
-        said = {name: getattr(attempt, name) for name in _FIELDS}
+        said: dict[str, Any] = {name: getattr(attempt, name) for name in _FIELDS}
         changed = {"entry_id": EntryId(new_id()), "phase": Phase.INDETERMINATE, "occurred_at": self.clock.now()}
         return AuditEntry(**said | changed)
 

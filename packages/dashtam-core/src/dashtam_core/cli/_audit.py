@@ -18,13 +18,11 @@ from dashtam_core.audit import (
     EntryId,
     ExportAuditLog,
     InclusionProof,
-    Leaf,
     ListAuditEntries,
     LogState,
     Phase,
     ProveAuditEntry,
     ReadableEntry,
-    RecordedEntry,
     SealAuditLog,
     Sealing,
     Verified,
@@ -228,16 +226,12 @@ def _verified(export: str, key: str | None, published: str | None) -> Result[Ver
 
 def _proves(proof: InclusionProof, sealed: Checkpoint) -> bool:
     leaf = proof.leaf
-    return (leaf.entry is None or _is_sealed(leaf.entry, leaf)) and verify_inclusion(
-        leaf.leaf_hash, leaf.index, sealed.tree_size, proof.proof, sealed.root
-    )
-
-
-def _is_sealed(entry: RecordedEntry, leaf: Leaf) -> bool:
     try:
-        return entry.entry_id == leaf.entry_id and leaf_hash(entry) == leaf.leaf_hash
+        unchanged = leaf.entry is None or leaf_hash(leaf.entry) == leaf.leaf_hash
     except ValueError:  # it holds what no entry can
         return False
+    size, root = sealed.tree_size, sealed.root
+    return unchanged and verify_inclusion(leaf.leaf_hash, leaf.index, size, proof.proof, root)
 
 
 def _proof_view(proof: InclusionProof, sealed: Checkpoint, key: VerifierKey) -> dict[str, object]:

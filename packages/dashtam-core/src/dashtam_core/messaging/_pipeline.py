@@ -13,7 +13,7 @@ from dashtam_core.kernel import DomainError, ErrorCode, ErrorKind, Failure, Orig
 from dashtam_core.logs import bound
 from dashtam_core.messaging._effects import Notes, Outgoing
 from dashtam_core.messaging._events import EventBus
-from dashtam_core.messaging._messages import Message, Route
+from dashtam_core.messaging._messages import Command, Message, Route
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -134,7 +134,7 @@ class LogContext:
     async def __call__(self, call: Call, proceed: Next, /) -> Answer:
         outcome = "raised"
         with bound(
-            message=call.message.action,
+            action=call.message.action,
             call_id=call.call_id,
             subject=call.subject.user_id,
             **_request(call.origin),
@@ -152,7 +152,8 @@ class LogContext:
         level = logging.WARNING if slow else level
         if _log.isEnabledFor(level):
             extra = {"outcome": outcome, "milliseconds": round(seconds * 1000, 1)}
-            _log.log(level, "slow message" if slow else "message", extra=extra)
+            kind = "command" if isinstance(call.message, Command) else "query"
+            _log.log(level, f"slow {kind}" if slow else kind, extra=extra)
 
 
 def _request(origin: Origin) -> dict[str, str]:

@@ -27,6 +27,7 @@ from dashtam_core.messaging import StoredEvent
 from dashtam_postgres import PostgresStore, open_store, upgrade
 
 AT_ONCE = 32
+POOL_SIZE = 10
 ROUNDS = 7
 SEAL_SECONDS = 1.0
 INSERT = "INSERT INTO dashtam.state (state_id, user_id, text) VALUES ($1, $2, 'something')"
@@ -143,8 +144,8 @@ async def main(writes: int) -> None:
         assert postmaster is not None
         try:
             async with (
-                asyncpg.create_pool(app_url, min_size=AT_ONCE, max_size=AT_ONCE) as pool,
-                open_store(app_url, pool_size=AT_ONCE + 2) as store,
+                asyncpg.create_pool(app_url, min_size=POOL_SIZE, max_size=POOL_SIZE) as pool,
+                open_store(app_url, pool_size=POOL_SIZE) as store,
             ):
                 report(
                     await measure(Meter(postmaster, writes), Writes(store, pool, GroupCommit(store.audit)), admin)
@@ -166,7 +167,6 @@ async def measure(meter: Meter, writes: Writes, admin: "asyncpg.Connection[Any]"
         if turn >= 0:  # the first one warms up
             for name, cost in round_.items():
                 costs[name].append(cost)
-        await admin.execute("DELETE FROM dashtam.outbox; VACUUM dashtam.outbox") if False else None
     return costs
 
 

@@ -75,6 +75,7 @@ class Way:
     does: str
     publish: Publish
     event: Any
+    close: Callable[[], Awaitable[object]] | None = None
 
     async def run(self, times: int) -> None:
         publish, event = self.publish, self.event
@@ -123,7 +124,7 @@ def lato(handlers: Handlers) -> Way:
 
 def pyventus(handlers: Handlers) -> Way:
     events, processing = import_module("pyventus.events"), import_module("pyventus.core.processing.asyncio")
-    linker = type("Linker", (events.EventLinker,), {})
+    linker: Any = type("Linker", (events.EventLinker,), {})
     service = processing.AsyncIOProcessingService()
     emitter = events.EventEmitter(event_processor=service, event_linker=linker)
     for handler in handlers:
@@ -147,7 +148,7 @@ def bubus(handlers: Handlers) -> Way:
         await bus.dispatch(event())
 
     does = "one after another through a queue; a new event each, its results and history kept, a timeout for each"
-    return Way("bubus", does, publish, made)
+    return Way("bubus", does, publish, made, partial(bus.stop, clear=True))
 
 
 def function(handlers: Handlers) -> Way:
@@ -170,17 +171,11 @@ OURS: dict[str, tuple[str, dict[str, Any]]] = {
 PEERS = (blinker, lato, pyventus, bubus)
 
 
-def ways(handlers: Handlers) -> list[Awaits | Way]:
-    found: list[Awaits | Way] = [Awaits(handlers), function(handlers)]
-    found += [ours(name, does, handlers, **options) for name, (does, options) in OURS.items()]
-    for peer in PEERS:
-        try:
-            found.append(peer(handlers))
-        except ImportError:
-            print(f"{peer.__name__} is not installed, and left out")
-    return found
-
-
+@asynccontextmanager
+async def ways(handlers: Handlers) -> AsyncGenerator[list[Awaits | Way]]:
+    """Every way there is, each checked to have told all three handlers by the time it says so."""
+    made = [function, *(partial(ours, name) for name in OURS), *PEERS]
+    ...
 @attrs.frozen
 class Cost:
     """Seconds of one publish, and how many times the CPU time of the three awaits in the same turn that is."""

@@ -5,9 +5,12 @@ from typing import Any
 
 import httpx
 import pytest
-from starlette.types import Receive, Scope, Send
+from fastapi import FastAPI, Request
+from starlette.types import Message, Receive, Scope, Send
 
 from api.people import LinesPlugin, Person
+from dashtam_core import UnavailableError
+from dashtam_core.kernel import UnavailableCode
 from dashtam_core.memory import MemoryStore
 from dashtam_core.store import Store
 from dashtam_fastapi._envelope import Envelope
@@ -64,18 +67,52 @@ async def test_a_bug_is_found_by_the_id_of_its_answer(ann: Person, plugin: Lines
     assert failed["request_id"] == request["request_id"] == answer.headers["request-id"]
 
 
+async def test_what_is_missing_is_in_the_log(app: FastAPI) -> None:
+    """A 503 tells its sender a code, and the log what is missing, under the request's id."""
+
+    async def missing(_: Request) -> None:
+        raise UnavailableError(UnavailableCode.STORE_UNREACHABLE, "the database on db does not answer")
+
+    app.add_api_route("/missing", missing)
+    with recorded(level="info") as stream:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as client:
+            answer = await client.get("/missing")
+    (line,) = [line for line in lines(stream) if line["level"] == "warning"]
+    assert line["event"] == "not available: [store_unreachable] the database on db does not answer"
+    assert (line["code"], line["request_id"]) == ("store_unreachable", answer.headers["request-id"])
+
+
+SCOPE = {"type": "http", "method": "GET", "path": "/v1/x", "headers": [(b"request-id", b"mine")]}
+
+
+async def nothing(*_: object) -> Any:
+    raise AssertionError
+
+
+async def test_an_answer_that_breaks_off_is_not_begun_again() -> None:
+    """A bug after the first byte is logged, and the line has the status that was sent."""
+    sent: list[Message] = []
+
+    async def breaking(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        raise RuntimeError
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    with recorded(level="info") as stream:
+        await Envelope(breaking)(SCOPE, nothing, send)
+    failed, request = requests(lines(stream))
+    assert (failed["level"], request["status"], len(sent)) == ("error", 200, 1)
+
+
 async def test_a_sender_who_leaves_is_in_the_log() -> None:
     """A request that was cancelled before its answer has a line without a status."""
 
     async def leaving(scope: Scope, receive: Receive, send: Send) -> None:
         raise asyncio.CancelledError
 
-    scope = {"type": "http", "method": "GET", "path": "/v1/x", "headers": [(b"request-id", b"mine")]}
-
-    async def nothing(*_: object) -> Any:
-        raise AssertionError
-
     with recorded(level="info") as stream, pytest.raises(asyncio.CancelledError):
-        await Envelope(leaving)(scope, nothing, nothing)
+        await Envelope(leaving)(SCOPE, nothing, nothing)
     (line,) = requests(lines(stream))
     assert (line["request_id"], line["status"]) == ("mine", None)

@@ -37,7 +37,7 @@ async def effect(handover: Handover) -> None:
     unit = own(handover)
     await unit.accounts.add_accounts([account("made")])
     unit.trail.add(entry("made"))
-    unit.outbox.add([event("made", name="Made")])
+    unit.outbox.add([event("made", Subject(handover.event.user_id, frozenset()), "Made")])
 
 
 async def names_of(store: Store, subject: Subject = ANN) -> list[str]:
@@ -85,6 +85,18 @@ class OutboxPromises:
         await tell(store, after, moved)
         assert await hear_all(store, "late") == [between, after, moved]
         assert await hear_all(store, "early") == [before, between, after]
+
+    async def test_an_event_of_another_person_is_refused(self, store: Store) -> None:
+        """Nobody tells of what somebody else did."""
+        await store.deliveries.register({"mail": ["Noted"]})
+
+        async def forge() -> None:
+            async with store.unit_of_work(ANN) as unit:
+                unit.outbox.add([event("hers"), event("his", BEN)])
+
+        with pytest.raises(Exception):  # noqa: B017, PT011 - each store has its own way to refuse
+            await forge()
+        assert await hear_all(store, "mail") == []
 
     async def test_two_subscribers_hear_everything_each(self, store: Store) -> None:
         """That one was told, or failed, takes nothing from the other."""
@@ -256,8 +268,9 @@ class OutboxPromises:
 
         async def write(number: int) -> None:
             for turn in range(6):
-                one = event(f"{number} {turn}")
-                async with store.unit_of_work(ANN if number % 2 else BEN) as unit:
+                person = ANN if number % 2 else BEN
+                one = event(f"{number} {turn}", person)
+                async with store.unit_of_work(person) as unit:
                     unit.outbox.add([one])
                     await unit.flush()
                     for _ in range(number):

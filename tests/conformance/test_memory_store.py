@@ -3,10 +3,13 @@
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
+import attrs
 import pytest
 
+from conformance.audit_suite import count_pages
 from conformance.person_suite import KEPT, KEY, claim, keep
-from conformance.store_rows import ANN
+from conformance.record_rows import entry
+from conformance.store_rows import ANN, NOON
 from conformance.store_suite import StoreConformance
 from dashtam_core.memory import MemoryStore, open_memory_store
 from dashtam_core.messaging import KeyState
@@ -31,3 +34,11 @@ async def test_an_answer_is_kept_for_a_day() -> None:
         assert await claim(store, ANN) == found
     await keep(store, ANN)
     assert await claim(store, ANN) == KEPT
+
+
+async def test_pages_run_through_entries_of_one_instant() -> None:
+    """Entries that were recorded in one microsecond are told apart by their ids."""
+    store = MemoryStore()
+    await store.audit.record([entry(str(number)) for number in range(7)])
+    store.trail.entries = [attrs.evolve(each, recorded_at=NOON) for each in reversed(store.trail.entries)]
+    assert await count_pages(store) == 7

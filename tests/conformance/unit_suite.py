@@ -1,5 +1,6 @@
 """What every unit of work does with the entries and events that are handed to it."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
@@ -111,6 +112,23 @@ class UnitPromises:
             [*first, "second"],
             [f'{{"text":"{name}"}}' for name in (*first, "second")],
         )
+
+    @pytest.mark.parametrize("steps", [0, 1, 2, 3, 5, 8, 13, 21, 34])
+    async def test_a_cancelled_change_agrees_with_its_entries_and_events(self, store: Store, steps: int) -> None:
+        """Wherever a cancellation strikes, change, entry and event are all there or none is."""
+        await store.deliveries.register({"watch": ["Noted"]})
+
+        async def work() -> None:
+            async with store.unit_of_work(ANN) as unit:
+                await write(unit, "a")
+                await unit.flush()
+
+        task = asyncio.create_task(work())
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+        assert await state(store) in (([], [], []), (["account a"], ["a"], ['{"text":"a"}']))
 
     async def test_a_discarded_unit_is_not_discarded_for_ever(self, store: Store) -> None:
         """Entered a third time it commits, though nothing was written the second."""

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -62,13 +62,19 @@ class Unreliable(MemoryDeliveries):
     """Deliveries of a store that does not answer as many calls as are counted in `down`."""
 
     down: Counter[str] = attrs.field(factory=Counter[str])
+    asked: Counter[str] = attrs.field(factory=Counter[str])
     retries: list[float | None] = attrs.field(factory=list[float | None])
     """What was asked for after each failure; it is due at once all the same."""
 
     def _answer(self, call: str) -> None:
+        self.asked[call] += 1
         if self.down[call] > 0:
             self.down[call] -= 1
             raise UnavailableError(UnavailableCode.STORE_UNREACHABLE, "no answer")
+
+    async def register(self, subscribers: Mapping[str, Sequence[str]], /) -> None:
+        self._answer("register")
+        await MemoryDeliveries(self.store).register(subscribers)
 
     @asynccontextmanager
     async def next_for(self, subscriber: str, /) -> AsyncGenerator[Handover | None]:
@@ -245,19 +251,24 @@ async def test_a_subscriber_that_takes_too_long_has_failed(store: MemoryStore) -
 @pytest.mark.parametrize("woken_by", ["itself", "another process"])
 async def test_what_is_new_is_delivered_at_once(store: MemoryStore, woken_by: str) -> None:
     """Waking delivers without waiting for the next poll, from here and from where nothing is delivered."""
-    ear = Ear()
-    relay = Relay(store.deliveries, ear.on(Noted), poll_seconds=3600)
+    ear, deliveries = Ear(), Unreliable(store)
+    relay = Relay(deliveries, ear.on(Noted), poll_seconds=3600)
     waker = relay if woken_by == "itself" else Relay(store.deliveries, ())
     await relay.register()
     await tell(store, Noted("a"))
     async with running(relay):
-        await until(lambda: ear.heard == ["a"])
-        await tell(store, Noted("b"))
-        for _ in range(100):
-            await asyncio.sleep(0)
-        assert ear.heard == ["a"], "nobody said that there is something new"
-        await waker.wake()
-        await until(lambda: ear.heard == ["a", "b"])
+        for last, new in (("a", "b"), ("b", "c")):
+            await until(ear.has_heard(last))
+            for _ in range(100):
+                await asyncio.sleep(0)
+            asked = deliveries.asked["next_for"]
+            await tell(store, Noted(new))
+            for _ in range(100):
+                await asyncio.sleep(0)
+            assert deliveries.asked["next_for"] == asked, "nobody said that there is something new: it rests"
+            await waker.wake()
+            await until(ear.has_heard(new))
+    assert deliveries.asked["announce"] == 0, "who delivers need not be told by the store"
 
 
 async def test_what_nobody_announced_is_found(store: MemoryStore) -> None:
@@ -375,11 +386,12 @@ async def test_waking_never_fails(store: MemoryStore) -> None:
 
 async def test_nobody_subscribed_is_nothing_to_do(store: MemoryStore) -> None:
     """Without subscribers the relay returns at once, and asks the store for nothing."""
-    relay = Relay(Unreliable(store, Counter(next_for=1, wait=1)), ())
+    deliveries = Unreliable(store)
+    relay = Relay(deliveries, ())
     await relay.register()
     await asyncio.wait_for(relay.run(), PATIENCE)
     assert await relay.deliver() == 0
-    assert store.outbox.wanted == {}
+    assert not deliveries.asked
 
 
 def test_a_name_stands_for_one_subscriber_of_an_event(store: MemoryStore) -> None:

@@ -1,15 +1,18 @@
 """Personal data in the trail: read by its person's key alone, and by nobody once the person is erased."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 
 import attrs
 import pytest
 
-from dashtam_core.audit import KeyVault, PersonalVault, PersonKey, _vault
+from dashtam_core.audit import KeyVault, ListAuditEntries, PersonalVault, PersonKey, _vault
+from dashtam_core.audit._queries import ListAuditEntriesHandler
 from dashtam_core.identity import ExternalSubject
-from dashtam_core.kernel import Subject
+from dashtam_core.kernel import Subject, UnavailableError
 from dashtam_core.memory import MemoryStore, MemoryVault
+from unit.audit.logs import entry
 
 ANN, BEN = ExternalSubject("ann"), ExternalSubject("ben")
 MASTER = bytes(range(32))
@@ -126,7 +129,7 @@ async def test_another_master_key_opens_nothing(store: MemoryStore) -> None:
     other = KeyVault(store.unit_of_work, bytes(32))
     with pytest.raises(ValueError, match="DASHTAM_MASTER_KEY"):
         await other.open(ANN.user_id, sealed)
-    with pytest.raises(ValueError, match="DASHTAM_MASTER_KEY"):
+    with pytest.raises(UnavailableError, match="DASHTAM_MASTER_KEY"):
         await other.sealing(ANN.user_id)
 
 
@@ -199,3 +202,17 @@ async def test_no_more_keys_are_remembered_than_there_is_room_for(
     assert [*vault._keys] == [person.user_id for person in people[2:]]
     for person, each in zip(people, sealed, strict=True):
         assert await vault.open(person.user_id, each) == SAID
+
+
+async def test_the_trail_is_listed_whatever_cannot_be_opened(store: MemoryStore) -> None:
+    """An entry whose personal data was changed or destroyed is listed without; the others with theirs."""
+    vault = KeyVault(store.unit_of_work, MASTER)
+    hers, his = [(await vault.sealing(person.user_id))(SAID) for person in (ANN, BEN)]
+    gone = (await KeyVault(MemoryStore().unit_of_work, MASTER).sealing(ANN.user_id))(SAID)
+    kept = {"whole": hers, "cut": hers[:-1], "foreign": his, "gone": gone, "none": None}
+    for number, (action, personal) in enumerate(kept.items()):
+        said = entry(number, user_id=ANN.user_id, action=action, personal=personal)
+        await store.audit.record([said])
+    answer = await ListAuditEntriesHandler(store.audit, vault).prepare(ListAuditEntries())
+    told = {each.entry.action: each.personal for each in answer.unwrap().items}
+    assert told == {"whole": json.loads(SAID), "cut": None, "foreign": None, "gone": None, "none": None}

@@ -258,6 +258,7 @@ MADE_KEY = "-----BEGIN EC PRIVATE KEY-----\nMHcCAQEEIPlantedPlantedPlanted\n----
         ("4111111111111111 123, 378282246310005.", "****1111 123, ****0005."),
         ("to=https%3A%2F%2Fx%3Ftoken%3Dabc&x=1", "to=https%3A%2F%2Fx%3Ftoken%3D[redacted]&x=1"),
         ("('x-auth-token', 'abc def')", "('x-auth-token', [redacted])"),
+        ("<USERPASS>hunter2 <USERKEY>1", "<USERPASS>[redacted] <USERKEY>1"),
         ("card-4111-1111-1111-1111", "card-****1111"),
         ("3782 822463 10005;6011000990139424", "****0005;****9424"),
         ("from DE89370400440532013000 to GB82 WEST 1234 5698 7654 32 PAID", "from ****3000 to ****5432 PAID"),
@@ -313,6 +314,7 @@ HARMLESS = [
     "dashtam_core.accounts._readers in dashtam_postgres",
     "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08 4111111111111111cd15d6c15b0f00a0",
     "the password is wrong, the pin too; spin=3 mapping: 4 code=late key=row",
+    "<token> of <class 'x.Token'>, if token > 5 the spin> or <password></password>",
     "b'short' and eyJ and dashtam_ alone",
     'File "/a/b.py", line 12, in <module>',
 ]

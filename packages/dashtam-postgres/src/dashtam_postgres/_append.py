@@ -1,63 +1,63 @@
-"""The statement that writes entries of the audit trail and events of the outbox."""
+"""The statements that write entries of the audit trail and events of the outbox."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from itertools import batched, count
 from typing import Any, Final
 
 from dashtam_core.audit import AuditEntry
 from dashtam_core.messaging import StoredEvent
 
-# JSON crosses the wire as text: what a driver makes of its own types is for whoever set the driver up to say.
-ENTRY: Final = {
-    "entry_id": "uuid",
-    "attempt_id": "uuid",
-    "occurred_at": "timestamptz",
-    "user_id": "uuid",
-    "action": "text",
-    "phase": "text",
-    "code": "text",
-    "resource_type": "text",
-    "resource_id": "text",
-    "channel": "text",
-    "request_id": "text",
-    "context": "text{0}::jsonb",
-    "personal": "bytea",
-}
-EVENT: Final = {"event_id": "uuid", "user_id": "uuid", "name": "text", "payload": "text"}
+ROWS: Final = 32
+"""The most entries or events in one statement. Plain values cost a fifth less than arrays, and arrays of one row alone
+twice as much."""
+
+ENTRY: Final = (
+    "entry_id",
+    "attempt_id",
+    "occurred_at",
+    "user_id",
+    "action",
+    "phase",
+    "code",
+    "resource_type",
+    "resource_id",
+    "channel",
+    "request_id",
+    "context",
+    "personal",
+)
+"""The columns of an entry that are the program's to write. When it was recorded is the store's to say."""
+EVENT: Final = ("event_id", "user_id", "name", "payload")
 
 
-def statement(schema: str, entries: Sequence[AuditEntry], events: Sequence[StoredEvent]) -> list[Any]:
-    """One statement that inserts all of them, and its values. Needs no search path."""
-    values = _values([_entry(entry) for entry in entries]) + _values([_event(event) for event in events])
-    return [_insert(schema, _many(entries), _many(events)), *values]
+def statements(
+    schema: str, entries: Sequence[AuditEntry], events: Sequence[StoredEvent]
+) -> Iterator[tuple[str, list[Any]]]:
+    """What inserts all of them, mostly one statement, with its values. Needs no search path."""
+    for start in range(0, max(len(entries), len(events)), ROWS):
+        some, others = entries[start : start + ROWS], events[start : start + ROWS]
+        values = [value for entry in some for value in _entry(entry)]
+        values += [value for event in others for value in _event(event)]
+        yield _insert(schema, len(some), len(others)), values
 
 
-def _many(rows: Sequence[object]) -> bool | None:
-    return len(rows) > 1 if rows else None
+@lru_cache(maxsize=256)
+def _insert(schema: str, entries: int, events: int) -> str:
+    number = count(1)
+    trail = _insert_into(f'"{schema}".audit_entry', ENTRY, entries, number)
+    outbox = _insert_into(f'"{schema}".outbox', EVENT, events, number)
+    return f"WITH entry AS ({trail}) {outbox}" if trail and outbox else trail or outbox
 
 
-@lru_cache(maxsize=64)
-def _insert(schema: str, entries: bool | None, events: bool | None) -> str:
-    """Rows as arrays where there are several: one row alone costs a third less as plain values."""
-    if events is None:
-        return _insert_into(schema, "audit_entry", ENTRY, 1, many=bool(entries))
-    if entries is None:
-        return _insert_into(schema, "outbox", EVENT, 1, many=events)
-    first = _insert_into(schema, "audit_entry", ENTRY, 1, many=entries)
-    return f"WITH entry AS ({first}) {_insert_into(schema, 'outbox', EVENT, len(ENTRY) + 1, many=events)}"
-
-
-def _insert_into(schema: str, table: str, columns: dict[str, str], first: int, *, many: bool) -> str:
-    brackets = "[]" if many else ""
-    types = [type_.format(brackets) + brackets for type_ in columns.values()]
-    given = ", ".join(f"${nth}::{type_}" for nth, type_ in enumerate(types, first))
-    source = f"SELECT * FROM unnest({given})" if many else f"VALUES ({given})"
-    return f'INSERT INTO "{schema}".{table} ({", ".join(columns)}) {source}'
-
-
-def _values(rows: list[tuple[Any, ...]]) -> list[Any]:
-    return list(zip(*rows, strict=True)) if len(rows) > 1 else [value for row in rows for value in row]
+def _insert_into(table: str, columns: tuple[str, ...], rows: int, number: Iterator[int]) -> str:
+    if not rows:
+        return ""
+    # JSON crosses the wire as text: what a driver makes of its own types is for whoever set it up to say.
+    given = [f"${next(number)}{'::text::jsonb' if column == 'context' else ''}" for column in columns * rows]
+    listed = ", ".join(f"({', '.join(row)})" for row in batched(given, len(columns), strict=True))
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES {listed}"
 
 
 def _entry(entry: AuditEntry) -> tuple[Any, ...]:

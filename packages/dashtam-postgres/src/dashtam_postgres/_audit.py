@@ -23,7 +23,7 @@ from dashtam_core.audit import (
     Sealer,
     SealingLag,
 )
-from dashtam_core.kernel import Subject, UserId
+from dashtam_core.kernel import ANONYMOUS, Subject, UserId
 from dashtam_postgres import _append
 from dashtam_postgres._lease import Lease
 from dashtam_postgres._transactions import where
@@ -44,8 +44,11 @@ _COLUMNS: Final = ", ".join(
     f"e.{name}::text" if name == "context" else f"e.{name}" for name in (*_append.ENTRY, "recorded_at")
 )
 
+# Sorting off: what comes after a long pause is many rows that the planner takes for few, and would sort each time
+# anew for the first thousand; the index has them in order.
 _LAST: Final = """
-SELECT tree_size, peaks, seen, complete, system_identifier = (pg_control_system()).system_identifier AS ours
+SELECT tree_size, peaks, seen, complete, system_identifier = (pg_control_system()).system_identifier AS ours,
+    set_config('enable_sort', 'off', true)
 FROM audit_checkpoint ORDER BY tree_size DESC LIMIT 1
 """
 _UNCOVERED: Final = f"""
@@ -121,9 +124,13 @@ class PostgresAuditLog:
     """Attempts recorded before this were looked at already, by this process."""
 
     async def record(self, entries: Sequence[AuditEntry], /) -> None:
-        if entries:
-            async with Lease(self._store) as raw:
-                await raw.execute(*_append.statement(self._store.schema, entries, ()))
+        if len(entries) > _append.ROWS:
+            async with self._store.unit_of_work(ANONYMOUS) as unit:
+                unit.entries.extend(entries)
+            return
+        for statement, values in _append.statements(self._store.schema, entries, ()):
+            async with Lease(self._store) as raw:  # one statement is a transaction, and needs no BEGIN
+                await raw.execute(statement, *values)
 
     async def entries(
         self, wanted: EntryFilter, /, *, after: tuple[datetime, EntryId] | None, limit: int

@@ -25,6 +25,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP
 
+from dashtam_postgres._append import ENTRY
+
 REVISION: Final = "0002"
 """The migration this version of the package works with."""
 
@@ -147,11 +149,7 @@ api_token = Table(
     UniqueConstraint("token_hash", name="api_token_hash"),
 )
 
-_WRITTEN: Final = (
-    "entry_id, attempt_id, occurred_at, user_id, action, phase, code, resource_type, resource_id, channel, "
-    "request_id, context, personal"
-)
-"""The columns of an audit entry that are the program's to write. When it was recorded is the store's to say."""
+_ENTRY: Final = ", ".join(ENTRY)
 
 GRANTS: Final = {
     "account": "SELECT, INSERT, DELETE",
@@ -159,7 +157,7 @@ GRANTS: Final = {
     "transaction": "SELECT, INSERT, DELETE",
     "import_document": "SELECT, INSERT, DELETE",
     "api_token": "SELECT, INSERT, DELETE",
-    "audit_entry": f"SELECT, INSERT ({_WRITTEN})",
+    "audit_entry": f"SELECT, INSERT ({_ENTRY})",
     "outbox": "SELECT, INSERT (event_id, user_id, name, payload), DELETE",
     "idempotency": "SELECT, INSERT (user_id, command, key, fingerprint, answer), DELETE",
     "person_key": "SELECT, INSERT (key_id, user_id, wrapped), DELETE",
@@ -168,7 +166,7 @@ GRANTS: Final = {
 """What the application role may do with each table, for its subject alone: as little as the product needs."""
 
 WORKER_GRANTS: Final = {
-    "audit_entry": f"SELECT, INSERT ({_WRITTEN})",
+    "audit_entry": f"SELECT, INSERT ({_ENTRY})",
     "audit_leaf": "SELECT, INSERT",
     "audit_checkpoint": "SELECT, INSERT (tree_size, note, peaks, seen, system_identifier, complete)",
     "outbox": "SELECT, UPDATE (position), DELETE",  # it takes no value: this is to lock rows

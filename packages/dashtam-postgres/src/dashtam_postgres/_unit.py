@@ -75,9 +75,9 @@ class PostgresUnit:
 
     async def flush(self) -> None:
         entries, events = self.entries, self.events
-        if entries or events:
-            self.entries, self.events = [], []
-            await self.raw.execute(*_append.statement(self._store.schema, entries, events))
+        self.entries, self.events = [], []
+        for statement, values in _append.statements(self._store.schema, entries, events):
+            await self.raw.execute(statement, *values)
 
     async def lock(self, *names: object) -> bool:
         """Takes a lock until the end of the transaction, unless another transaction has it.

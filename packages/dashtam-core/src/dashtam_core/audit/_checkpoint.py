@@ -37,6 +37,7 @@ class AuditCode(ErrorCode):
     ENTRY_UNKNOWN = "entry_unknown", ErrorKind.NOT_FOUND
     EXPORT_INVALID = "export_invalid", ErrorKind.INVALID
     QUERY_INVALID = "audit_query_invalid", ErrorKind.INVALID
+    SEALING_BUSY = "sealing_busy", ErrorKind.UNAVAILABLE
     VERIFIER_KEY_INVALID = "verifier_key_invalid", ErrorKind.INVALID
 
 

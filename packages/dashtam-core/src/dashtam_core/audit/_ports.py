@@ -88,6 +88,7 @@ class AuditLog(Protocol):
         """Gives `sealer` up to `limit` entries that have no leaf yet, in the tree's order, and keeps its answer.
 
         One at a time, in all processes together. Answers how many were sealed; None if somebody else is at it.
+        `sealer` may be called in another thread.
         """
         ...
 

@@ -4,7 +4,9 @@ Everything is done while preparing, in transactions of the log's own: what reads
 open, and no connection.
 """
 
+import asyncio
 import json
+import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, ClassVar, Final
@@ -30,8 +32,13 @@ from dashtam_core.audit._verify import Verified, Verifier, log_records
 from dashtam_core.kernel import Failure, Page, Permission, Result, Success, map_success
 from dashtam_core.messaging import Command, Notes, Query
 
+_log: Final = logging.getLogger(__name__)
+
 AUDIT_READ: Final = Permission("audit:read")
 MAX_ENTRIES: Final = 1000
+
+_PATIENCE: Final = 50
+_MOMENT_SECONDS: Final = 0.1
 
 
 @attrs.frozen
@@ -52,6 +59,7 @@ class InclusionProof:
     leaf: Leaf
     proof: tuple[bytes, ...]
     checkpoint: SignedCheckpoint
+    key: VerifierKey
 
 
 @attrs.frozen
@@ -212,7 +220,7 @@ class ProveAuditEntryHandler(_Prepared[ProveAuditEntry, InclusionProof]):
         sealed = await _sealed(self.log, self.sealing)
         if isinstance(sealed, Failure):
             return sealed
-        note, now, _ = sealed.unwrap()
+        note, now, key = sealed.unwrap()
         found = [leaf async for some in self.log.leaves(size=now.tree_size, only=query.entry_id) for leaf in some]
         if not found:
             return _refused(
@@ -220,7 +228,7 @@ class ProveAuditEntryHandler(_Prepared[ProveAuditEntry, InclusionProof]):
                 f"the log has no entry {query.entry_id}: copy its id from `dashtam audit list`",
             )
         hashes = await self.log.leaf_hashes(now.tree_size)
-        return Success(InclusionProof(found[0], inclusion_proof(hashes, found[0].index), note))
+        return Success(InclusionProof(found[0], inclusion_proof(hashes, found[0].index), note, key))
 
 
 @attrs.frozen
@@ -246,10 +254,13 @@ async def _sealed(
 ) -> Result[tuple[SignedCheckpoint, Checkpoint, VerifierKey], AuditRefused]:
     """The latest checkpoint, after everything recorded until now was sealed."""
     key = VerifierKey.of(sealing.signer)
-    await sealing.seal()
+    for _ in range(_PATIENCE):
+        if await sealing.seal() is not None:
+            break
+        await asyncio.sleep(_MOMENT_SECONDS)  # another process seals right now
     last = await log.checkpoints(last=True)
     if not last:
-        return _refused(AuditCode.CHECKPOINT_INVALID, "another process seals the log right now: try again")
+        return _refused(AuditCode.SEALING_BUSY, "another process seals the log right now: try again in a moment")
     _, note = last[0]
     return map_success(open_checkpoint(note, key), lambda checkpoint: (SignedCheckpoint(note), checkpoint, key))
 

@@ -58,8 +58,8 @@ class Sealing:
 
     def _lost(self, attempt: RecordedEntry) -> AuditEntry:
         said: dict[str, Any] = {name: getattr(attempt, name) for name in _FIELDS}
-        changed = {"entry_id": EntryId(new_id()), "phase": Phase.INDETERMINATE, "occurred_at": self.clock.now()}
-        return AuditEntry(**said | changed)
+        said |= {"entry_id": EntryId(new_id()), "phase": Phase.INDETERMINATE, "occurred_at": self.clock.now()}
+        return AuditEntry(**said)
 
 
 _FIELDS: Final = tuple(field.name for field in attrs.fields(AuditEntry))

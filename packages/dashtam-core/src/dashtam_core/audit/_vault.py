@@ -15,8 +15,9 @@ from uuid import UUID, uuid4
 
 import attrs
 
+from dashtam_core.audit._checkpoint import CryptographyMissingError
 from dashtam_core.audit._ports import PersonKey, PersonKeys
-from dashtam_core.kernel import Subject, UserId
+from dashtam_core.kernel import Subject, UnavailableCode, UnavailableError, UserId
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -27,7 +28,7 @@ _CACHED: Final = 10_000
 _CACHED_SECONDS: Final = 300.0
 _NOT_SEALED: Final = (
     "personal data of {}, or the key to it, is not as it was sealed: somebody changed it, or "
-    "DASHTAM_MASTER_KEY is another than it was"
+    "DASHTAM_MASTER_KEY is another than it was: set it to that one"
 )
 
 
@@ -110,7 +111,10 @@ class KeyVault:
     async def _stored(self, user_id: UserId) -> _Key:
         async with self._units(_only(user_id)) as unit:
             stored = await unit.person_keys.current() or await unit.person_keys.add(self._new(user_id))
-        return self._remember(user_id, stored)
+        try:
+            return self._remember(user_id, stored)
+        except ValueError as error:
+            raise UnavailableError(UnavailableCode.MASTER_KEY_WRONG, str(error)) from error
 
     def _remembered(self, user_id: UserId) -> _Key | None:
         known = self._keys.get(user_id)
@@ -141,7 +145,9 @@ def _cipher(key: bytes) -> "AESGCM":
     try:
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
     except ImportError as error:
-        raise ImportError("audit entries with personal data need: pip install 'dashtam-core[crypto]'") from error
+        raise CryptographyMissingError(
+            "audit entries with personal data need the package cryptography: pip install 'dashtam-core[crypto]'"
+        ) from error
     return AESGCM(key)
 
 

@@ -9,7 +9,6 @@ from uuid import UUID
 import attrs
 import typer
 
-from dashtam_core.app import Actor
 from dashtam_core.audit import (
     AuditCode,
     AuditRefused,
@@ -24,9 +23,7 @@ from dashtam_core.audit import (
     ProveAuditEntry,
     ReadableEntry,
     SealAuditLog,
-    Sealing,
     Verified,
-    VerifierKey,
     VerifyAuditLog,
     canonical,
     leaf_hash,
@@ -43,7 +40,7 @@ from dashtam_core.cli._settings import load_settings
 from dashtam_core.cli._show import document, exactly, line, note, table
 from dashtam_core.identity import OPERATOR
 from dashtam_core.kernel import Result, UserId
-from dashtam_core.messaging import Query, Refused
+from dashtam_core.messaging import Query
 
 audit: Final = typer.Typer(
     help="Read, verify and take away the audit trail.", no_args_is_help=True, rich_markup_mode=None
@@ -132,17 +129,12 @@ def prove(
     as_json: Json = False,
 ) -> None:
     """Prove that an entry is in the log, to whoever has the log's key."""
-
-    async def work(me: Actor) -> tuple[Result[InclusionProof, AuditRefused | Refused], VerifierKey]:
-        answer = await me.ask(ProveAuditEntry(EntryId(entry_id)))
-        return answer, VerifierKey.of(me.dashtam.container.get(Sealing).signer)
-
-    answer, key = Host.of(ctx).run(load_settings(), work, OPERATOR)
-    proof = value_of(answer)
-    sealed = value_of(open_checkpoint(proof.checkpoint, key))
+    query = ProveAuditEntry(EntryId(entry_id))
+    proof = value_of(Host.of(ctx).run(load_settings(), lambda me: me.ask(query), OPERATOR))
+    sealed = value_of(open_checkpoint(proof.checkpoint, proof.key))
     if not _proves(proof, sealed):
         _tampered(f"entry {proof.leaf.index} ({entry_id}) is not what was sealed in its place")
-    document(_proof_view(proof, sealed, key)) if as_json else _show_proof(proof, sealed, key)
+    document(_proof_view(proof, sealed)) if as_json else _show_proof(proof, sealed)
 
 
 @audit.command("checkpoint")
@@ -234,7 +226,7 @@ def _proves(proof: InclusionProof, sealed: Checkpoint) -> bool:
     return unchanged and verify_inclusion(leaf.leaf_hash, leaf.index, size, proof.proof, root)
 
 
-def _proof_view(proof: InclusionProof, sealed: Checkpoint, key: VerifierKey) -> dict[str, object]:
+def _proof_view(proof: InclusionProof, sealed: Checkpoint) -> dict[str, object]:
     leaf = proof.leaf
     return {
         "entry_id": str(leaf.entry_id),
@@ -245,16 +237,16 @@ def _proof_view(proof: InclusionProof, sealed: Checkpoint, key: VerifierKey) -> 
         "inclusion_proof": [_encoded(each) for each in proof.proof],
         "encoding": _ENCODING,
         "checkpoint": proof.checkpoint,
-        "key": str(key),
+        "key": str(proof.key),
     }
 
 
-def _show_proof(proof: InclusionProof, sealed: Checkpoint, key: VerifierKey) -> None:
+def _show_proof(proof: InclusionProof, sealed: Checkpoint) -> None:
     leaf, entry = proof.leaf, proof.leaf.entry
     said = f"{entry.action} {entry.phase}" if entry else "retired since"
     line(f"entry {leaf.entry_id} is in the log, at index {leaf.index} of {sealed.tree_size}: {said}")
     line(f"leaf hash {_encoded(leaf.leaf_hash)}, root {_encoded(sealed.root)}, {len(proof.proof)} hashes between")
-    line(f"signed by {key}")
+    line(f"signed by {proof.key}")
     note("--json prints all it takes to check this elsewhere")
 
 

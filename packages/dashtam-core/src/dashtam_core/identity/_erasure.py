@@ -16,7 +16,10 @@ class People(Protocol):
     """The acting subject as a whole, in one unit of work."""
 
     async def erase(self) -> Mapping[str, int]:
-        """Delete every row of theirs and their keys; answers how many of each kind. The audit trail stays."""
+        """Delete every row of theirs, their keys, and events of theirs that wait; answers how many of each kind.
+
+        The kinds are accounts, transactions, balances, documents and tokens. The audit trail stays.
+        """
         ...
 
 

@@ -60,6 +60,7 @@ class UnavailableCode(ErrorCode):
     STORE_NOT_MIGRATED = "store_not_migrated", ErrorKind.UNAVAILABLE
     STORE_ROLE_TOO_POWERFUL = "store_role_too_powerful", ErrorKind.UNAVAILABLE
     STORE_BUSY = "store_busy", ErrorKind.UNAVAILABLE
+    MASTER_KEY_WRONG = "master_key_wrong", ErrorKind.UNAVAILABLE
     TOO_SLOW = "too_slow", ErrorKind.UNAVAILABLE
     STORE_NOT_CONFIGURED = "store_not_configured", ErrorKind.UNAVAILABLE
 

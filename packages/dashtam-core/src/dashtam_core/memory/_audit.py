@@ -88,9 +88,7 @@ class MemoryAuditLog:
     async def sweep(self, close: Callable[[RecordedEntry], AuditEntry], /, *, before: datetime) -> int:
         ended = {entry.attempt_id for entry in self._data.entries if entry.phase.ends}
         opened = [
-            entry
-            for entry in self._data.entries
-            if not entry.phase.ends and entry.attempt_id not in ended and entry.recorded_at < before
+            entry for entry in self._data.entries if entry.attempt_id not in ended and entry.recorded_at < before
         ]
         await self.record([close(entry) for entry in opened])
         return len(opened)

@@ -65,6 +65,9 @@ class MemoryDeliveries:
         self._data.turns.add(subscriber)
         try:
             async with self.store.unit_of_work(Subject(waiting.event.user_id, frozenset())) as unit:
+                if waiting not in self._data.waiting:
+                    yield None  # its person was erased meanwhile
+                    return
                 yield Handover(waiting.event, unit, waiting.attempts + 1)
                 if unit.discarded:
                     raise RuntimeError(

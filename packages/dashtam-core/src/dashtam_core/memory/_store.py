@@ -133,7 +133,7 @@ class MemoryUnit:
 
     @property
     def outbox(self) -> "MemoryOutbox":
-        return MemoryOutbox(self._events)
+        return MemoryOutbox(self._events, self.user_id)
 
     @property
     def user_id(self) -> UserId:
@@ -190,6 +190,18 @@ class MemoryUnit:
         """Takes out what is there, to be put back on rollback."""
         value = table.pop(key)
         self._undo.append(lambda: table.__setitem__(key, value))
+
+    def drop_events(self) -> None:
+        """Takes out the events of this person, to be put back on rollback."""
+        data = self._store.outbox
+        events, waiting = data.events, data.waiting
+
+        def restore() -> None:
+            data.events, data.waiting = events, waiting
+
+        data.events = [each for each in events if each.user_id != self.user_id]
+        data.waiting = [each for each in waiting if each.event.user_id != self.user_id]
+        self._undo.append(restore)
 
 
 @attrs.frozen
@@ -293,8 +305,10 @@ class MemoryTrail:
 @attrs.frozen
 class MemoryOutbox:
     handed: list[StoredEvent]
+    user_id: UserId
 
     def add(self, events: Sequence[StoredEvent], /) -> None:
+        assert all(event.user_id == self.user_id for event in events), "an event is told of one's own change"
         self.handed.extend(events)
 
 
@@ -308,6 +322,7 @@ class MemoryPeople:
         for hash_ in mine:
             self.unit.drop(self.unit.people_tokens, hash_)
         self.unit.drop(self.unit.everybody, self.unit.user_id)
+        self.unit.drop_events()
         return {
             "accounts": len(person.accounts),
             "transactions": sum(len(rows) for rows in person.transactions.values()),

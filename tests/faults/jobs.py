@@ -1,0 +1,70 @@
+"""What the processes do that are made to be killed."""
+
+import asyncio
+import os
+import signal
+from typing import Any
+
+import attrs
+
+import dashtam_postgres
+from dashtam_core.kernel import new_id
+from dashtam_core.messaging import Answer, Call, DurableSubscription, Next, chain
+from faults.world import INSIDE, Called, application, marked, raw
+
+INSIDE_HANDLER = "the handler"
+
+
+@attrs.frozen
+class Suicide:
+    """A stage after which, or before which, there is no process any more."""
+
+    after: bool
+
+    async def __call__(self, call: Call, proceed: Next, /) -> Answer:
+        if self.after:
+            await proceed(call)
+        return _die()
+
+
+def _die() -> Any:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+async def crash(url: str, mark: str, stage: int, *, after: bool) -> None:
+    """Runs one command, and ends before or after this stage of the pipeline; beyond the last it is the handler."""
+    async with dashtam_postgres.open_store(url) as store, application(store) as dashtam:
+        stages = list(dashtam.stages)
+        if stage < len(stages):
+            stages.insert(stage, Suicide(after))
+        else:
+            INSIDE.does = _dying
+        dashtam._run = chain(stages)
+        await marked(dashtam, mark, key=mark)
+
+
+async def _dying(_: str) -> None:
+    _die()
+
+
+async def relay(url: str) -> None:
+    """Delivers to both subscribers until the end."""
+    async with (
+        dashtam_postgres.open_store(url) as store,
+        application(store, workers=True, subscriptions=subscriptions()),
+    ):
+        await asyncio.Event().wait()
+
+
+def subscriptions() -> list[DurableSubscription]:
+    """Two who count what they hear in a table of their own, in the transaction of the delivery."""
+    return [Called.delivered_to(name, _hearing(name)) for name in ("first", "second")]
+
+
+def _hearing(name: str) -> Any:
+    async def hear(event: Called, unit: Any) -> None:
+        await raw(unit).execute(
+            "INSERT INTO heard (id, subscriber, mark) VALUES ($1, $2, $3)", new_id(), name, event.mark
+        )
+
+    return hear

@@ -1,7 +1,7 @@
 """Publishing one event to three async handlers, beside awaiting the three of them one after another.
 
-Run: `.venv/bin/python benchmarks/bench_bus.py`. Every way in turn, many times over; the medians of wall and CPU time
-of one publish in µs, and the ratio of its CPU time to that of the three awaits in the same turn. Each library is
+Run: `.venv/bin/python benchmarks/bench_bus.py`. Prints the wall and CPU time of one publish in µs, medians of
+interleaved repeats, and the ratio of its CPU time to that of the three awaits in the same repeat. Each library is
 used as its documentation says, and every publish is awaited until all handlers have ended. Handlers do nothing;
 those that wait give way to the event loop once.
 """
@@ -11,22 +11,24 @@ import gc
 import statistics
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from importlib.metadata import version
+from importlib.util import find_spec
 from typing import Any
 
 import attrs
 
 from dashtam_core.memory import MemoryEventBus
-from dashtam_core.messaging._events import Delivery, DomainEvent
+from dashtam_core.messaging import Delivery, DomainEvent
 
 TURNS = 15
 TURN_SECONDS = 0.02
 
-type Handler = Callable[[Any], Any]
-type Handlers = tuple[Handler, Handler, Handler]
+type Handlers = tuple[Callable[[Any], Any], Callable[[Any], Any], Callable[[Any], Any]]
 type Publish = Callable[[Any], Awaitable[object]]
 
 
@@ -40,36 +42,33 @@ class Told:
     """An event for those who ask for no class of their own."""
 
 
-async def first(event: object) -> None:
+async def first(_: object) -> None:
     pass
 
 
-async def second(event: object) -> None:
+async def second(_: object) -> None:
     pass
 
 
-async def third(event: object) -> None:
+async def third(_: object) -> None:
     pass
 
 
-async def first_waits(event: object) -> None:
+async def first_waits(_: object) -> None:
     await asyncio.sleep(0)
 
 
-async def second_waits(event: object) -> None:
+async def second_waits(_: object) -> None:
     await asyncio.sleep(0)
 
 
-async def third_waits(event: object) -> None:
+async def third_waits(_: object) -> None:
     await asyncio.sleep(0)
-
-
-QUICK, WAITING = (first, second, third), (first_waits, second_waits, third_waits)
 
 
 @attrs.frozen
 class Way:
-    """A way to tell three handlers, and what it does for them."""
+    """A way to tell three handlers, what it does for them, and how it ends if it has to."""
 
     name: str
     does: str
@@ -84,32 +83,50 @@ class Way:
 
 
 @attrs.frozen
-class Awaits:
+class Awaits(Way):
     """The limit: nothing between the loop and the handlers."""
 
-    handlers: Handlers
-    name: str = "3 awaits"
-    does: str = "the limit"
+    handlers: Handlers = attrs.field(kw_only=True)
 
     async def run(self, times: int) -> None:
         one, two, three = self.handlers
-        event = Happened()
+        event = self.event
         for _ in range(times):
             await one(event)
             await two(event)
             await three(event)
 
 
-def ours(name: str, does: str, handlers: Handlers, **options: Any) -> Way:
+def function(handlers: Handlers) -> Way:
+    one, two, three = handlers
+
+    async def publish(event: object) -> None:
+        await one(event)
+        await two(event)
+        await three(event)
+
+    return Way("3 awaits in a function", "what one more call costs", publish, Told())
+
+
+def limit(handlers: Handlers) -> Way:
+    publish = function(handlers).publish
+    return Awaits(
+        "3 awaits", "the limit; an error stops the rest and is raised", publish, Told(), handlers=handlers
+    )
+
+
+def dashtam(name: str, does: str, options: dict[str, Any], handlers: Handlers) -> Way:
     bus = MemoryEventBus([Happened.heard_by(handler, **options) for handler in handlers])
-    return Way(f"Dashtam, {name}", does, bus.publish, Happened())
+    return Way(f"Dashtam, {name}", does, bus.publish, Happened(), partial(bus.close, 1))
 
 
 def blinker(handlers: Handlers) -> Way:
     signal = import_module("blinker").Signal()
     for handler in handlers:
         signal.connect(handler)
-    return Way("blinker", "one after another; an error stops the rest and is raised", signal.send_async, Told())
+    return Way(
+        "blinker", "in no order, one at a time; an error stops the rest and is raised", signal.send_async, Told()
+    )
 
 
 def lato(handlers: Handlers) -> Way:
@@ -118,7 +135,7 @@ def lato(handlers: Handlers) -> Way:
     app = module.Application("benchmark")
     for handler in handlers:
         app.handler(event)(handler)
-    does = "one after another in a transaction context, parameters injected; an error stops the rest and is raised"
+    does = "one after another in a transaction context, arguments injected; an error stops the rest and is raised"
     return Way("lato", does, app.publish_async, event())
 
 
@@ -134,81 +151,46 @@ def pyventus(handlers: Handlers) -> Way:
         emitter.emit(event)
         await service.wait_for_tasks()
 
-    return Way("pyventus", "at once, in a task each below a background task; errors are logged", publish, Told())
+    return Way("pyventus", "at once, in tasks below one in the background; errors are logged", publish, Told())
 
 
 def bubus(handlers: Handlers) -> Way:
     module = import_module("bubus")
-    made = type("Happened", (module.BaseEvent,), {})
+    event = type("Happened", (module.BaseEvent,), {})
     bus = module.EventBus()
     for handler in handlers:
-        bus.on(made, handler)
+        bus.on(event, handler)
 
     async def publish(event: Callable[[], Any]) -> None:
         await bus.dispatch(event())
 
-    does = "one after another through a queue; a new event each, its results and history kept, a timeout for each"
-    return Way("bubus", does, publish, made, partial(bus.stop, clear=True))
+    does = "one after another from a queue, each with a timeout; a new event every time, results and history kept"
+    return Way("bubus", does, publish, event, partial(bus.stop, clear=True))
 
 
-def function(handlers: Handlers) -> Way:
-    one, two, three = handlers
-
-    async def publish(event: object) -> None:
-        await one(event)
-        await two(event)
-        await three(event)
-
-    return Way("3 awaits in a function", "what one more call costs", publish, Told())
-
-
-OURS: dict[str, tuple[str, dict[str, Any]]] = {
-    "bare": ("one after another; errors are logged and stop nobody", {"isolated": False}),
-    "isolated": ("the default: as bare, in a copy of the context each", {}),
-    "with a timeout": ("as isolated, each cancelled if it takes too long", {"timeout": 5}),
-    "concurrent": ("as isolated, at once, in a task each", {"delivery": Delivery.CONCURRENT}),
-}
+OURS = (
+    partial(dashtam, "bare", "one after another; errors are logged and stop nobody", {"isolated": False}),
+    partial(dashtam, "isolated", "the default: as bare, each in a copy of the context", {}),
+    partial(dashtam, "with a timeout", "as isolated, each cancelled if it takes too long", {"timeout": 5}),
+    partial(dashtam, "concurrent", "as isolated, at once, in a task each", {"delivery": Delivery.CONCURRENT}),
+)
 PEERS = (blinker, lato, pyventus, bubus)
 
 
 @asynccontextmanager
-async def ways(handlers: Handlers) -> AsyncGenerator[list[Awaits | Way]]:
-    """Every way there is, each checked to have told all three handlers by the time it says so."""
-    made = [function, *(partial(ours, name) for name in OURS), *PEERS]
-    ...
-@attrs.frozen
-class Cost:
-    """Seconds of one publish, and how many times the CPU time of the three awaits in the same turn that is."""
-
-    wall: float
-    cpu: float
-    ratio: float
-
-
-async def once(way: Awaits | Way, times: int) -> tuple[float, float]:
-    gc.collect()
-    gc.disable()
-    wall, cpu = time.perf_counter(), time.process_time()
-    await way.run(times)
-    spent = (time.perf_counter() - wall) / times, (time.process_time() - cpu) / times
-    gc.enable()
-    return spent
-
-
-async def measured(found: Sequence[Awaits | Way]) -> dict[str, Cost]:
-    """The medians of every way, each having as many publishes in a turn as take about `TURN_SECONDS`."""
-    times = {way.name: max(1, int(TURN_SECONDS / (await once(way, 20))[0])) for way in found}
-    spent: dict[str, list[Cost]] = defaultdict(list)
-    for _ in range(TURNS):
-        limit = 0.0
+async def ways(handlers: Handlers) -> AsyncGenerator[Sequence[Way]]:
+    """Every way there is to tell these handlers, for as long as the block lasts."""
+    installed = [peer for peer in PEERS if find_spec(peer.__name__)]
+    async with AsyncExitStack() as stack:
+        makers: list[Callable[[Handlers], Way]] = [limit, function, *OURS, *installed]
+        found = [make(handlers) for make in makers]
         for way in found:
-            wall, cpu = await once(way, times[way.name])
-            limit = limit or cpu
-            spent[way.name].append(Cost(wall, cpu, cpu / limit))
-    return {name: Cost(*map(statistics.median, zip(*map(attrs.astuple, costs)))) for name, costs in spent.items()}
+            if way.close is not None:
+                stack.push_async_callback(way.close)
+        yield found
 
 
-async def checked() -> None:
+async def check() -> None:
     """Every way has told all three by the time it says so."""
     heard: list[object] = []
 
@@ -222,26 +204,63 @@ async def checked() -> None:
     async def hear_as_well(event: object) -> None:
         await hear(event)
 
-    for way in ways((hear, hear_too, hear_as_well)):
-        await way.run(1)
-        assert len(heard) == 3, f"{way.name} told {len(heard)} of 3"
-        heard.clear()
+    async with ways((hear, hear_too, hear_as_well)) as found:
+        for way in found:
+            await way.run(1)
+            assert len(heard) == 3, f"{way.name} told {len(heard)} of 3"
+            heard.clear()
+
+
+@attrs.frozen
+class Cost:
+    """Microseconds of one publish, and by how many times its CPU time is that of the limit in the same turn."""
+
+    wall: float
+    cpu: float
+    ratio: float = 1.0
+
+    def __str__(self) -> str:
+        return f"{self.wall:,.2f} | {self.cpu:,.2f} | {self.ratio:,.1f}"
+
+
+async def once(way: Way, times: int) -> Cost:
+    gc.collect()
+    gc.disable()
+    wall, cpu = time.perf_counter(), time.process_time()
+    await way.run(times)
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    gc.enable()
+    return Cost(wall * 1e6 / times, cpu * 1e6 / times)
+
+
+async def measure(handlers: Handlers) -> dict[str, Cost]:
+    """The medians of every way, each with as many publishes in a turn as take about `TURN_SECONDS`."""
+    spent: dict[str, list[Cost]] = defaultdict(list)
+    async with ways(handlers) as found:
+        times = {way.name: max(1, int(TURN_SECONDS * 1e6 / (await once(way, 20)).wall)) for way in found}
+        for _ in range(TURNS):
+            turn = {way.name: await once(way, times[way.name]) for way in found}
+            for name, cost in turn.items():
+                spent[name].append(attrs.evolve(cost, ratio=cost.cpu / turn["3 awaits"].cpu))
+    return {name: median(costs) for name, costs in spent.items()}
+
+
+def median(costs: Sequence[Cost]) -> Cost:
+    return Cost(*(statistics.median(each) for each in zip(*map(attrs.astuple, costs), strict=True)))
 
 
 async def main() -> None:
-    await checked()
-    quick, waiting = ways(QUICK), ways(WAITING)
-    costs, waited = await measured(quick), await measured(waiting)
-    packages = ", ".join(f"{peer.__name__} {version(peer.__name__)}" for peer in PEERS)
-    print(f"Medians of {TURNS} turns, µs a publish; × is its CPU time by that of the limit. {packages}\n")
-    print("| publish to 3 handlers | wall | CPU | × | they wait: wall | CPU | × | what it does |")
+    await check()
+    quick = await measure((first, second, third))
+    waiting = await measure((first_waits, second_waits, third_waits))
+    for peer in PEERS:
+        is_there = find_spec(peer.__name__) is not None
+        print(peer.__name__, version(peer.__name__) if is_there else "is not installed, and left out")
+    print("\n| publish to 3 handlers | µs | µs CPU | ratio | they wait: µs | µs CPU | ratio | what it does |")
     print("|---|--:|--:|--:|--:|--:|--:|---|")
-    for way in quick:
-        cells = " | ".join(
-            f"{cost.wall * 1e6:,.2f} | {cost.cpu * 1e6:,.2f} | {cost.ratio:,.1f}"
-            for cost in (costs[way.name], waited[way.name])
-        )
-        print(f"| {way.name} | {cells} | {way.does} |")
+    async with ways((first, second, third)) as found:
+        for way in found:
+            print(f"| {way.name} | {quick[way.name]} | {waiting[way.name]} | {way.does} |")
 
 
 if __name__ == "__main__":

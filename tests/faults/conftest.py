@@ -11,6 +11,7 @@ import dashtam_embedded
 import dashtam_postgres
 from conftest import APP_PASSWORD, APP_ROLE, Database, _urls
 from faults.postmaster import Postmaster
+from faults.world import INSIDE
 from faults.zygote import Zygote
 
 pytest.register_assert_rewrite("faults.world")
@@ -33,3 +34,10 @@ def zygote() -> Iterator[Zygote]:
     started = Zygote.start()
     yield started
     started.stop()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_inside() -> Iterator[None]:
+    """What one test does inside transactions is no other's."""
+    yield
+    INSIDE.does = None

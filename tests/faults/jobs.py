@@ -3,7 +3,7 @@
 import asyncio
 import os
 import signal
-from typing import Any
+from typing import Any, Final
 
 import attrs
 
@@ -12,7 +12,11 @@ from dashtam_core.kernel import new_id
 from dashtam_core.messaging import Answer, Call, DurableSubscription, Next, chain
 from faults.world import INSIDE, Called, application, marked, raw
 
-INSIDE_HANDLER = "the handler"
+HEARD: Final = (
+    "CREATE TABLE dashtam.heard (at bigint GENERATED ALWAYS AS IDENTITY, id uuid, subscriber text, mark text)",
+    "GRANT SELECT, INSERT ON dashtam.heard TO dashtam_app",
+)
+"""The owner makes it before anybody hears."""
 
 
 @attrs.frozen

@@ -15,7 +15,7 @@ from dashtam_core.accounts import ImportStatement
 from dashtam_core.audit import Phase, VerifyAuditLog
 from dashtam_core.kernel import Failure, Success, UnavailableError
 from dashtam_core.messaging import RefusalCode
-from faults.jobs import subscriptions
+from faults.jobs import HEARD, subscriptions
 from faults.postmaster import Postmaster
 from faults.world import (
     ORIGIN,
@@ -27,6 +27,7 @@ from faults.world import (
     marked,
     person,
     size,
+    statement,
     sweep,
     tell,
     until,
@@ -34,15 +35,6 @@ from faults.world import (
 
 WORKERS: Final = 24
 PEOPLE: Final = 6
-OFX: Final = b"""OFXHEADER:100
-
-<OFX><BANKMSGSRSV1><STMTTRNRS><STMTRS><CURDEF>EUR<BANKACCTFROM><BANKID>1<ACCTID>%d<ACCTTYPE>CHECKING
-</BANKACCTFROM><BANKTRANLIST><STMTTRN><TRNTYPE>POS<DTPOSTED>20260102<TRNAMT>-1.00<FITID>%b<NAME>x</STMTTRN>
-</BANKTRANLIST></STMTRS></STMTTRNRS></BANKMSGSRSV1></OFX>"""
-HEARD: Final = (
-    "CREATE TABLE dashtam.heard (at bigint GENERATED ALWAYS AS IDENTITY, id uuid, subscriber text, mark text)",
-    "GRANT SELECT, INSERT ON dashtam.heard TO dashtam_app",
-)
 
 
 @attrs.define
@@ -117,7 +109,7 @@ class Storm:
             await asyncio.sleep(0.01)
 
     async def _import(self, number: int, mark: str) -> None:
-        command = ImportStatement(OFX % (number, mark.encode()), filename=mark)
+        command = ImportStatement(statement(number, mark), filename=mark)
         answer = await self.dashtam.run(command, person(number % PEOPLE), ORIGIN)
         assert not answer.unwrap().already_imported
         self.imported.add(mark)

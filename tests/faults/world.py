@@ -40,6 +40,12 @@ SETTINGS: Final = Settings(master_key="k" * 32)
 ORIGIN: Final = Origin("test", "192.0.2.1", "agent", "request")
 """With personal data, so that the person's key is looked for as well."""
 
+OFX: Final = b"""OFXHEADER:100
+
+<OFX><BANKMSGSRSV1><STMTTRNRS><STMTRS><CURDEF>EUR<BANKACCTFROM><BANKID>1<ACCTID>%d<ACCTTYPE>CHECKING
+</BANKACCTFROM><BANKTRANLIST><STMTTRN><TRNTYPE>POS<DTPOSTED>20260102<TRNAMT>-1.00<FITID>%b<NAME>x</STMTTRN>
+</BANKTRANLIST></STMTRS></STMTTRNRS></BANKMSGSRSV1></OFX>"""
+"""One account with one transaction, which two files share only if they say so."""
 LOST: Final = (Phase.ATTEMPTED, Phase.INDETERMINATE)
 DONE: Final = (Phase.ATTEMPTED, Phase.SUCCEEDED)
 FAILED: Final = (Phase.ATTEMPTED, Phase.FAILED)
@@ -145,6 +151,11 @@ def account(name: str) -> Account:
         currency=Currency("EUR"),
         created_at=datetime(2026, 1, 1, tzinfo=UTC),
     )
+
+
+def statement(number: int, transaction: str) -> bytes:
+    """A file with one transaction of an account."""
+    return OFX % (number, transaction.encode())
 
 
 def person(number: int) -> Subject:

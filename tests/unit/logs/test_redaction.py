@@ -130,7 +130,15 @@ PLANTS: dict[str, Callable[[str], object]] = {
         "neighbour", extra={"password": s, "PASSPHRASE": s, "db-password": s, "db_pass": s, "pin": 0}
     ),
     "extra names": lambda s: log.info(
-        "neighbour", extra={"accessToken": s, "X-Api-Key": s, "masterKey": s, "newPassword2": s, "userPin": s}
+        "neighbour",
+        extra={
+            "accessToken": s,
+            "X-Api-Key": s,
+            "masterKey": s,
+            "newPassword2": s,
+            "password_hash": s,
+            "userPin": s,
+        },
     ),
     "extra list": lambda s: log.info("neighbour", extra={"tokens": [s], "credentials": {"user": s}}),
     "nested": lambda s: log.info("neighbour", extra={"a": {"b": [{"client_secret": s}, ({"dsn": s},)]}}),

@@ -39,6 +39,7 @@ from dashtam_core.kernel import (
     UnavailableError,
     new_id,
 )
+from dashtam_core.logs import remember
 from dashtam_core.memory import MemoryEventBus, MemoryVault
 from dashtam_core.messaging import Call as _Call
 from dashtam_core.messaging import (
@@ -312,7 +313,9 @@ def _keyring(settings: Settings, *, given: bool) -> MasterKey:
     if settings.master_key is not None:
         return MasterKey(settings.master_key.encode())
     if settings.store_scheme == "embedded" and not given:
-        return MasterKey(_kept_secret(settings.data_dir / _KEY_FILE))
+        kept = _kept_secret(settings.data_dir / _KEY_FILE)
+        remember(kept.decode())
+        return MasterKey(kept)
     if settings.store_scheme in {None, "memory"} and not given:
         return MasterKey(secrets.token_bytes(32))
     raise UnavailableError(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from dashtam_core.kernel import UnavailableCode, UnavailableError
+from dashtam_core.logs import remember
 from dashtam_core.plugins import StoreOpener, hookimpl
 from dashtam_core.settings import Settings
 from dashtam_core.store import Store
@@ -38,6 +39,8 @@ async def _open(settings: Settings) -> AsyncGenerator[Store]:
     try:
         async with postgres(settings.data_dir / "postgres") as server:
             password = _password(server)
+            remember(password)
+            remember(urlsplit(server.admin_url).password or "")
             await dashtam_postgres.upgrade(server.admin_url, app_role=_ROLE, app_password=password)
             async with dashtam_postgres.open_store(_app_url(server, password)) as store:
                 yield store

@@ -1,5 +1,6 @@
 """The way out of the outbox: to each durable subscriber, in the order of commits."""
 
+import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
@@ -13,26 +14,33 @@ from dashtam_postgres._announcements import Announcements
 
 if TYPE_CHECKING:
     from dashtam_postgres._store import PostgresStore
+    from dashtam_postgres._unit import PostgresUnit
 
 # Numbers are given out when transactions begin to write, not when they commit: what comes at or after the oldest
 # that still runs may be overtaken, and waits. Beyond the last one given out are rows of a dump from elsewhere.
-_SETTLED: Final = (
-    "(o.xid < pg_snapshot_xmin(pg_current_snapshot()) OR o.xid >= pg_snapshot_xmax(pg_current_snapshot()))"
-)
+_ENDED: Final = "o.xid < pg_snapshot_xmin(pg_current_snapshot())"
+_FOREIGN: Final = "o.xid >= pg_snapshot_xmax(pg_current_snapshot())"
 _EVENT: Final = "o.event_id, o.user_id, o.name, o.payload"
-_WANTED: Final = """
-outbox o JOIN subscriber s ON o.name = ANY (s.events)
-LEFT JOIN inbox i ON i.event_id = o.event_id AND i.subscriber = s.name
+_INBOX: Final = "FROM inbox i WHERE i.event_id = o.event_id AND i.subscriber = $1"
+# Each branch is answered by an index, however much others wait for. That there is no row is not asked by NOT EXISTS:
+# a planner without statistics goes through the whole inbox to answer that.
+_NEW: Final = f"(SELECT done {_INBOX}) IS NULL"  # noqa: S608 - made of constants
+_DUE: Final = "SELECT i.event_id FROM inbox i WHERE i.subscriber = $1 AND NOT i.done AND i.retry_at <= now()"
+_FIRST: Final = """
+(SELECT o.* FROM outbox o WHERE {} AND o.name = ANY ((SELECT events FROM subscriber WHERE name = $1)::text[])
+ORDER BY o.xid, o.position LIMIT 1)
 """
 _NEXT: Final = f"""
-SELECT {_EVENT}, coalesce(i.attempts, 0) AS attempts FROM {_WANTED}
-WHERE s.name = $1 AND {_SETTLED} AND (i.done IS NULL OR NOT i.done AND i.retry_at <= now())
-ORDER BY o.xid, o.position LIMIT 1
+SELECT {_EVENT}, o.xid, o.position, {_ENDED} AS ended, coalesce((SELECT attempts {_INBOX}), 0) AS attempts FROM (
+    {_FIRST.format(f"(o.xid, o.position) > ($2, $3) AND {_ENDED} AND {_NEW}")}
+    UNION ALL {_FIRST.format(f"{_FOREIGN} AND {_NEW}")}
+    UNION ALL {_FIRST.format(f"o.event_id = ANY (ARRAY({_DUE}))")}
+) AS o ORDER BY o.xid, o.position LIMIT 1
 """  # noqa: S608 - made of constants
+_REMEMBERED: Final = 60.0
 _MISSING: Final = """
-SELECT FROM subscriber s WHERE o.name = ANY (s.events) AND NOT EXISTS (
-    SELECT FROM inbox i WHERE i.event_id = o.event_id AND i.subscriber = s.name AND i.done
-)
+SELECT FROM subscriber s WHERE o.name = ANY (s.events)
+AND (SELECT done FROM inbox i WHERE i.event_id = o.event_id AND i.subscriber = s.name) IS NOT TRUE
 """
 # Whoever is the last to get an event takes it out of the outbox, and its inbox rows with it.
 _DELIVERED: Final = f"""
@@ -74,8 +82,10 @@ _LAG: Final = f"""
 SELECT count(*) FILTER (WHERE alive), count(DISTINCT event_id) FILTER (WHERE held),
     count(*) FILTER (WHERE NOT alive), coalesce(extract(epoch FROM clock_timestamp() - min(created_at) FILTER (WHERE alive)), 0)
 FROM (
-    SELECT o.event_id, o.created_at, i.done IS NULL OR i.retry_at IS NOT NULL AS alive, NOT {_SETTLED} AS held
-    FROM {_WANTED} WHERE i.done IS NOT TRUE
+    SELECT o.event_id, o.created_at, i.done IS NULL OR i.retry_at IS NOT NULL AS alive,
+        NOT ({_ENDED} OR {_FOREIGN}) AS held
+    FROM outbox o JOIN subscriber s ON o.name = ANY (s.events)
+    LEFT JOIN inbox i ON i.event_id = o.event_id AND i.subscriber = s.name WHERE i.done IS NOT TRUE
 ) AS waiting
 """  # noqa: S608 - made of constants
 
@@ -84,6 +94,9 @@ class PostgresDeliveries:
     def __init__(self, store: "PostgresStore") -> None:
         self._store = store
         self._announcements = Announcements(store)
+        self._reached: dict[str, tuple[int, int, float]] = {}
+        """How far in order each subscriber has come here, so that what others still wait for is not gone through
+        again for each event. Forgotten after a minute: a database that was put back begins its numbers anew."""
 
     async def register(self, subscribers: Mapping[str, Sequence[str]], /) -> None:
         async with self._store.work() as unit:
@@ -94,9 +107,7 @@ class PostgresDeliveries:
     @asynccontextmanager
     async def next_for(self, subscriber: str, /) -> AsyncGenerator[Handover | None]:
         async with self._store.work() as unit:
-            found = None
-            if await unit.lock("delivery", subscriber):
-                found = await unit.raw.fetchrow(_NEXT, subscriber)
+            found = await self._next(unit, subscriber)
             if found is None:
                 yield None
                 return
@@ -105,6 +116,7 @@ class PostgresDeliveries:
             yield Handover(event, unit, attempt)
             await unit.reclaim()
             await unit.raw.execute(_DELIVERED, subscriber, event.event_id, attempt)
+        self._remember(subscriber, found)
 
     async def failed(self, handover: Handover, subscriber: str, problem: str, *, retry_in: float | None) -> None:
         async with self._store.work() as unit:
@@ -137,6 +149,22 @@ class PostgresDeliveries:
 
     async def aclose(self) -> None:
         await self._announcements.aclose()
+
+    async def _next(self, unit: "PostgresUnit", subscriber: str) -> asyncpg.Record | None:
+        if not await unit.lock("delivery", subscriber):
+            return None
+        *reached, until = self._reached.get(subscriber, (0, 0, 0.0))
+        if until < time.monotonic():
+            reached = [0, 0]
+        return await unit.raw.fetchrow(_NEXT, subscriber, *reached)
+
+    def _remember(self, subscriber: str, delivered: asyncpg.Record) -> None:
+        """What is new comes after it, unless it is a second try or came from elsewhere."""
+        *_, until = self._reached.get(subscriber, (0, 0, 0.0))
+        if until < time.monotonic():
+            until = time.monotonic() + _REMEMBERED
+        if delivered["ended"] and not delivered["attempts"]:
+            self._reached[subscriber] = delivered["xid"], delivered["position"], until
 
 
 def _event(row: asyncpg.Record) -> StoredEvent:

@@ -19,14 +19,15 @@ _CODES: Final = "backup|one[-_. ]?time|recovery|security|verification"
 _NAME: Final = (
     r"(?:pass(?:word|wd|phrase|code)|secret|token|authorization|cookie|credential|connection[-_. ]?string"
     rf"|(?:{_KINDS})[-_. ]?key|(?:{_CODES})[-_. ]?code|code[-_. ]?verifier|(?:sealing|signing)[-_. ]?seed"
-    r"|input_value|(?:(?<=[-_.])|(?<=user))pass|(?:(?<![a-zA-Z])|(?-i:(?<=[a-z])(?=[A-Z])))(?:auth|bearer|cvc|cvv|dsn|jwt|otp|pin|pwd|totp))"
+    r"|input_value|(?:(?<=[-_.])|(?<=user))pass"
+    r"|(?:(?<![a-zA-Z])|(?-i:(?<=[a-z])(?=[A-Z])))(?:auth|bearer|cvc|cvv|dsn|jwt|otp|pin|pwd|totp))"
     r"s?(?:[-_. ]?(?:confirm(?:ation|ed)?|hash|value|[0-9]+))?"
 )
 """The end of a name whose value is a secret. `token_id` and `next_cursor` are none."""
 _PAIR: Final = rf"""(?ix)
 ( (?: \( \s* b?["'][\w.-]*? {_NAME} ["'] \s* ,             # ('cookie', 'x')
     | {_NAME} \\*["']? [ \t]* (?: => | [=:] | %3d )        # cookie=x, "cookie": "x"
-    | {_NAME} > (?=[^\s<]) )                              # <cookie>x
+    | {_NAME} > (?=[^\s<]) )                               # <cookie>x
   [ \t]* )
 (?! (?: None | null ) \b )
 (?: b?(?P<quote>\\*["']) (?: \\. | [^\\\n] )*? (?P=quote)

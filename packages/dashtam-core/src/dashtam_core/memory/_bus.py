@@ -16,7 +16,7 @@ from operator import call
 from types import coroutine
 from typing import Any, Final
 
-from dashtam_core.messaging._events import BusClosedError, Delivery, DomainEvent, Subscription
+from dashtam_core.messaging import BusClosedError, Delivery, DomainEvent, Subscription
 
 _log: Final = logging.getLogger(__name__)
 
@@ -161,7 +161,8 @@ class MemoryEventBus:
             await self._abandon(started)
             raise
         finally:
-            self._settle(started)
+            if started:
+                self._settle(started)
 
     async def _abandon(self, started: Iterable[Task[None]]) -> None:
         """Cancels what has not ended, and waits for its end."""

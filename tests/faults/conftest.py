@@ -11,7 +11,6 @@ import dashtam_embedded
 import dashtam_postgres
 from conftest import APP_PASSWORD, APP_ROLE, Database, _urls
 from faults.postmaster import Postmaster
-from faults.world import INSIDE
 from faults.zygote import Zygote
 
 pytest.register_assert_rewrite("faults.world")
@@ -39,5 +38,7 @@ def zygote() -> Iterator[Zygote]:
 @pytest.fixture(autouse=True)
 def _nothing_inside() -> Iterator[None]:
     """What one test does inside transactions is no other's."""
+    from faults.world import INSIDE
+
     yield
     INSIDE.does = None

@@ -37,4 +37,6 @@ async def test_a_process_killed_at_each_step(database: Database, zygote: Zygote)
     found = await books(database.admin_url)
     found.check()
     assert {mark: (found.state[mark], *found.attempts.get(mark, [()])) for mark in expected} == expected
-    tell("processes killed", kills=len(expected), committed=found.state.total(), closed_by_the_sweeper=lost, open=0)
+    tell(
+        "processes killed", kills=len(expected), committed=found.state.total(), closed_by_the_sweeper=lost, open=0
+    )

@@ -65,7 +65,9 @@ class World:
     async def owner(self, *statements: str) -> None:
         await execute(self.database.admin_url, *statements)
 
-    async def attempted(self, mark: str, error: type[Exception], **how: Any) -> tuple[int, int, list[tuple[str, ...]]]:
+    async def attempted(
+        self, mark: str, error: type[Exception], **how: Any
+    ) -> tuple[int, int, list[tuple[str, ...]]]:
         """A mark that ends in this error; then, after the sweeper, how often its state and event are there."""
         with pytest.raises(error):
             await marked(self.dashtam, mark, **how)

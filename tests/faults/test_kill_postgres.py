@@ -203,5 +203,3 @@ async def check_imports(storm: Storm, admin_url: str) -> int:
     assert all(each["n"] == 2 for each in attempts)
     assert sum("succeeded" in each["phases"] for each in attempts) == len(rows)
     return len(rows)
-
-

@@ -49,7 +49,15 @@ async def test_every_event_is_heard_once_and_in_order(database: Database, zygote
         assert Counter(marks) == wanted, f"{name} lost events, or heard some twice"
         assert all(each == sorted(each) for each in by_writer(marks).values()), f"{name} heard them out of order"
     assert left == 0
-    tell("outbox", events=wanted.total(), deliveries=len(rows), writers=WRITERS, relays_killed=kills, lost=0, twice=0)
+    tell(
+        "outbox",
+        events=wanted.total(),
+        deliveries=len(rows),
+        writers=WRITERS,
+        relays_killed=kills,
+        lost=0,
+        twice=0,
+    )
 
 
 async def write(dashtam: Dashtam, writer: int, turns: range, holds: random.Random) -> None:

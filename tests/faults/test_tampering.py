@@ -9,6 +9,7 @@ from typing import Any, Final
 import asyncpg
 import attrs
 import pytest
+from returns.primitives.exceptions import UnwrapFailedError
 
 import dashtam_postgres
 from conftest import Database
@@ -27,7 +28,7 @@ from dashtam_core.audit import (
     verify_export,
 )
 from dashtam_core.identity import CreateApiToken, EraseUser
-from dashtam_core.kernel import Origin, Result
+from dashtam_core.kernel import Origin, Result, Subject
 from dashtam_postgres import PostgresStore
 from faults.world import application, connection, marked, person, size, statement, tell
 
@@ -51,10 +52,13 @@ CHANGES: Final = {
 """Every column of an entry, and another value for it."""
 SHIFT: Final = (
     "UPDATE audit_leaf SET tree_index = -tree_index - 1 WHERE tree_index > $1",
-    "UPDATE audit_leaf SET tree_index = -tree_index {} WHERE tree_index < 0 AND $1 IS NOT NULL",
+    "UPDATE audit_leaf SET tree_index = -tree_index {} WHERE tree_index < 0 AND $1::bigint >= 0",
 )
 TAMPERS: Final[dict[str, Sequence[str]]] = {
-    **{f"change {column}": (f"UPDATE audit_entry SET {column} = {to} WHERE {ENTRY}",) for column, to in CHANGES.items()},
+    **{
+        f"change {column}": (f"UPDATE audit_entry SET {column} = {to} WHERE {ENTRY}",)
+        for column, to in CHANGES.items()
+    },
     "change a hash": ("UPDATE audit_leaf SET leaf_hash = sha256(leaf_hash) WHERE tree_index = $1",),
     "delete an entry": (f"DELETE FROM audit_entry WHERE {ENTRY}",),
     "delete a leaf": ("DELETE FROM audit_leaf WHERE tree_index = $1",),
@@ -66,6 +70,7 @@ TAMPERS: Final[dict[str, Sequence[str]]] = {
         SHIFT[1].format("- 2"),
     ),
     "insert a copy": (
+        "DELETE FROM audit_leaf WHERE $1::bigint >= 0 AND tree_index = (SELECT max(tree_index) FROM audit_leaf)",
         SHIFT[0],
         SHIFT[1].format(""),
         "INSERT INTO audit_entry (recorded_at, xid, occurred_at, entry_id, attempt_id, user_id, action, phase, "
@@ -128,7 +133,9 @@ async def log(database: Database) -> AsyncGenerator[Log]:
                 assert (await marked(dashtam, f"{batch}.{number}", who=number)).unwrap()
             await dashtam.container.get(Sealing).seal()
         await owner.execute("SET search_path TO dashtam")
-        tables = await owner.fetch("SELECT relname FROM pg_class WHERE relname LIKE 'audit_%' AND relkind IN ('r', 'p')")
+        tables = await owner.fetch(
+            "SELECT relname FROM pg_class WHERE relname LIKE 'audit_%' AND relkind IN ('r', 'p')"
+        )
         for (table,) in tables:
             await owner.execute(f"ALTER TABLE {table} DISABLE TRIGGER ALL")
         for table in TRAIL:
@@ -173,7 +180,7 @@ async def test_a_cut_off_end_is_found_with_what_was_published(log: Log) -> None:
             (
                 "DELETE FROM audit_entry WHERE (recorded_at, entry_id) IN "
                 "(SELECT recorded_at, entry_id FROM audit_leaf WHERE tree_index >= $1)",
-                "DELETE FROM audit_entry e WHERE $1 >= 0 AND NOT EXISTS "
+                "DELETE FROM audit_entry e WHERE $1::bigint >= 0 AND NOT EXISTS "
                 "(SELECT FROM audit_leaf l WHERE l.entry_id = e.entry_id)",
                 "DELETE FROM audit_leaf WHERE tree_index >= $1",
                 "DELETE FROM audit_checkpoint WHERE tree_size > $1",
@@ -183,6 +190,32 @@ async def test_a_cut_off_end_is_found_with_what_was_published(log: Log) -> None:
         assert "published checkpoint" in (await log.online(published)).failure().message
         assert "published checkpoint" in (await log.offline(published)).failure().message
         await log.restore()
+
+
+FAKE: Final = "INSERT INTO audit_leaf SELECT $1::bigint, now(), gen_random_uuid(), sha256('')"
+UNSEALED: Final = (
+    "INSERT INTO audit_entry (recorded_at, xid, occurred_at, entry_id, attempt_id, user_id, action, phase, "
+    "resource_type, channel, context) SELECT recorded_at, xid, occurred_at, gen_random_uuid(), attempt_id, user_id, "
+    f"action, phase, resource_type, channel, context FROM audit_entry WHERE {ENTRY}",
+)
+SKIPPED: Final = ("UPDATE audit_checkpoint SET seen = '900000000:900000000:' WHERE $1::bigint >= 0",)
+
+
+@pytest.mark.xfail(strict=True, raises=asyncpg.UniqueViolationError, reason="sealing stumbles over the leaf first")
+async def test_a_leaf_put_at_the_end_is_found(log: Log) -> None:
+    """A leaf beyond the last checkpoint is a finding, and no error of whoever seals next."""
+    await log.tampered((FAKE,), log.size)
+    for verdict in (await log.online(), await log.offline()):
+        assert f"entries {log.size} to" in verdict.failure().message
+
+
+@pytest.mark.xfail(strict=True, raises=UnwrapFailedError, reason="verification asks for leaves, not for entries")
+@pytest.mark.parametrize("how", [UNSEALED, SKIPPED])
+async def test_an_entry_without_a_leaf_is_found(log: Log, how: Sequence[str]) -> None:
+    """An entry among those that are sealed, or kept from being sealed, is a finding although no leaf is wrong."""
+    await log.tampered(how, 10)
+    assert (await log.online()).failure()
+    assert (await log.online()).failure()
 
 
 async def forge(log: Log, index: int) -> None:
@@ -195,11 +228,14 @@ async def forge(log: Log, index: int) -> None:
 
 
 def names(message: str, index: int) -> bool:
-    """Whether a verdict says where it is wrong: that entry or the next, or a range that it is in."""
-    if exact := re.search(r"entry (\d+) ", message):
-        return int(exact[1]) in {index, index + 1}
-    between = re.search(r"entries (\d+) to (\d+) ", message)
-    return between is not None and int(between[1]) <= index <= int(between[2])
+    """Whether a verdict says where it is wrong: that entry, the next, or a range or the end of a batch with it in."""
+    if between := re.search(r"entries (\d+) to (\d+) ", message):
+        return int(between[1]) <= index <= int(between[2])
+    exact = re.search(r"entry (\d+) |missing from (\d+) on", message)
+    if exact is None:
+        return False
+    named = int(exact[1] or exact[2])
+    return named in {index, index + 1} or ((named + 1) % BATCH == 0 and named // BATCH == index // BATCH)
 
 
 PLANTED: Final = {
@@ -208,27 +244,51 @@ PLANTED: Final = {
     "key": "planted-key",
     "token": "planted-token-name",
 }
-NEVER_PLAIN: Final = {"ip_address": "198.51.100.77", "user_agent": "planted-user-agent", "request": "planted-request"}
+NEVER_PLAIN: Final = {"ip_address": "198.51.100.77", "user_agent": "planted-user-agent"}
 
 
 async def test_who_is_erased_is_in_no_dump(database: Database) -> None:
     """After erasure no table holds a word the person brought; before, not even the trail shows where they sat."""
-    origin = Origin("test", NEVER_PLAIN["ip_address"], NEVER_PLAIN["user_agent"], "request")
-    erased, other = person(1), person(2)
+    origin, who = Origin("test", NEVER_PLAIN["ip_address"], NEVER_PLAIN["user_agent"], "request"), person(1)
     file = statement(1, "a").replace(b"<NAME>x", b"<NAME>" + PLANTED["payee"].encode())
     async with dashtam_postgres.open_store(database.app_url) as store, application(store) as dashtam:
-        for who in (erased, other):
-            await dashtam.run(ImportStatement(file, PLANTED["filename"]), who, origin, PLANTED["key"])
-            await dashtam.run(CreateApiToken(PLANTED["token"]), who, origin)
-        assert await readable(dashtam, erased) == await readable(dashtam, other) == 4
-        await only(dashtam, database, other)
-        assert (await dashtam.run(EraseUser(), erased, origin)).unwrap()["transactions"] == 1
+        imported = await dashtam.run(ImportStatement(file, PLANTED["filename"]), who, origin, PLANTED["key"])
+        assert imported.unwrap().document.added == 1
+        assert (await dashtam.run(CreateApiToken(PLANTED["token"]), who, origin)).unwrap()
+        assert {word for words in await readable(dashtam, who) for word in words} == {
+            PLANTED["filename"],
+            *NEVER_PLAIN.values(),
+        }
         before = await dump(database.admin_url)
-        assert set(map(before.count, PLANTED.values())) == {1}
-        await dashtam.run(EraseUser(), other, origin)
-        words = [*PLANTED.values(), *NEVER_PLAIN.values()]
-        hits = [word for word in words if word in await dump(database.admin_url)]
+        assert [word for word in NEVER_PLAIN.values() if shown(word, before)] == []
+        assert [word for word in PLANTED.values() if not shown(word, before)] == []
+        assert (await dashtam.run(EraseUser(), who, origin)).unwrap()["transactions"] == 1
+        after = await dump(database.admin_url)
+        hits = [word for word in (*PLANTED.values(), *NEVER_PLAIN.values()) if shown(word, after)]
         assert not hits
-        assert await readable(dashtam, erased) == await readable(dashtam, other) == 0
+        assert await readable(dashtam, who) == [()] * 6
         verified: Verified = (await dashtam.run(VerifyAuditLog(), person(0))).unwrap()
-    tell("erasure", planted=len(words), found_in_a_dump=len(hits), verified=verified.entries)
+    tell("erasure", planted=len(PLANTED | NEVER_PLAIN), found_in_a_dump=len(hits), verified=verified.entries)
+
+
+async def readable(dashtam: Dashtam, who: Subject) -> list[tuple[str, ...]]:
+    """What is still to be read in each entry of theirs beside the bare facts."""
+    page = await dashtam.run(ListAuditEntries(EntryFilter(user_id=who.user_id)), person(0))
+    return [tuple((each.personal or {}).values()) for each in page.unwrap().items]
+
+
+async def dump(admin_url: str) -> bytes:
+    """Every row of every table, as its superuser copies it out."""
+    output = io.BytesIO()
+    async with connection(admin_url) as owner:
+        tables = await owner.fetch(
+            "SELECT relname FROM pg_class WHERE relnamespace = 'dashtam'::regnamespace AND relkind = 'r'"
+        )
+        for (table,) in tables:
+            await owner.copy_from_table(table, schema_name="dashtam", output=output)
+    return output.getvalue()
+
+
+def shown(word: str, dumped: bytes) -> bool:
+    """Whether a word is there, as text or as the hexadecimal digits that bytes are dumped as."""
+    return word.encode() in dumped or word.encode().hex().encode() in dumped

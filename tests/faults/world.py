@@ -202,7 +202,9 @@ class Books:
             if not all(_is_closed(phases) for phases in attempts)
         }
         assert not odd, f"attempts without exactly one outcome: {odd}"
-        assert self.state == self.ends(Phase.SUCCEEDED), "state is there without its entry, or the other way around"
+        assert self.state == self.ends(Phase.SUCCEEDED), (
+            "state is there without its entry, or the other way around"
+        )
         assert self.events == self.state, "events are lost, or there are too many"
 
 
@@ -223,7 +225,9 @@ def _is_closed(phases: tuple[str, ...]) -> bool:
 async def books(admin_url: str) -> Books:
     """Everything that is there of our marks. Events count that are in the outbox or were heard."""
     async with connection(admin_url) as owner:
-        state = await owner.fetch("SELECT name, count(*) AS n FROM dashtam.account WHERE provider = 'mark' GROUP BY 1")
+        state = await owner.fetch(
+            "SELECT name, count(*) AS n FROM dashtam.account WHERE provider = 'mark' GROUP BY 1"
+        )
         events = await owner.fetch(
             "SELECT payload::json->>'mark' AS name, count(*) AS n FROM dashtam.outbox "
             "WHERE name IN ('Marked', 'Called') GROUP BY 1"

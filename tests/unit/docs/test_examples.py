@@ -86,7 +86,9 @@ def test_no_example_goes_untried(name: str) -> None:
 def test_a_broken_example_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The failure says which page and which of its lines, also where the example calls a function of an earlier one."""
     page = tmp_path / "page.md"
-    first = "import asyncio\n\n\nasync def half(n: int) -> float:\n    return 1 / n\n\n\nassert asyncio.run(half(2))\n"
+    first = (
+        "import asyncio\n\n\nasync def half(n: int) -> float:\n    return 1 / n\n\n\nassert asyncio.run(half(2))\n"
+    )
     second = "await asyncio.sleep(0)\nawait half(0)\n"
     page.write_text(f"# A page\n\n{MARK}```python\n{first}```\n\nText.\n\n{MARK}```python\n{second}```\n")
     blocks = list(blocks_of(page))

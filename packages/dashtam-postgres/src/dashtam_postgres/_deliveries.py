@@ -22,19 +22,19 @@ _ENDED: Final = "o.xid < pg_snapshot_xmin(pg_current_snapshot())"
 _FOREIGN: Final = "o.xid >= pg_snapshot_xmax(pg_current_snapshot())"
 _EVENT: Final = "o.event_id, o.user_id, o.name, o.payload"
 _INBOX: Final = "FROM inbox i WHERE i.event_id = o.event_id AND i.subscriber = $1"
-# Each branch is answered by an index, however much others wait for. That there is no row is not asked by NOT EXISTS:
-# a planner without statistics goes through the whole inbox to answer that.
+# Each branch is answered by an index, however much others wait for. NOT EXISTS and a plain join would let a planner
+# without statistics go through the whole inbox, or outbox, for one event; a subselect and OFFSET 0 do not.
 _NEW: Final = f"(SELECT done {_INBOX}) IS NULL"  # noqa: S608 - made of constants
 _DUE: Final = "SELECT i.event_id FROM inbox i WHERE i.subscriber = $1 AND NOT i.done AND i.retry_at <= now()"
 _FIRST: Final = """
-(SELECT o.* FROM outbox o WHERE {} AND o.name = ANY ((SELECT events FROM subscriber WHERE name = $1)::text[])
+(SELECT o.* FROM {} AND o.name = ANY ((SELECT events FROM subscriber WHERE name = $1)::text[])
 ORDER BY o.xid, o.position LIMIT 1)
 """
 _NEXT: Final = f"""
 SELECT {_EVENT}, o.xid, o.position, {_ENDED} AS ended, coalesce((SELECT attempts {_INBOX}), 0) AS attempts FROM (
-    {_FIRST.format(f"(o.xid, o.position) > ($2, $3) AND {_ENDED} AND {_NEW}")}
-    UNION ALL {_FIRST.format(f"{_FOREIGN} AND {_NEW}")}
-    UNION ALL {_FIRST.format(f"o.event_id = ANY (ARRAY({_DUE}))")}
+    {_FIRST.format(f"outbox o WHERE (o.xid, o.position) > ($2, $3) AND {_ENDED} AND {_NEW}")}
+    UNION ALL {_FIRST.format(f"outbox o WHERE {_FOREIGN} AND {_NEW}")}
+    UNION ALL {_FIRST.format(f"(SELECT * FROM outbox WHERE event_id = ANY (ARRAY({_DUE})) OFFSET 0) o WHERE true")}
 ) AS o ORDER BY o.xid, o.position LIMIT 1
 """  # noqa: S608 - made of constants
 _REMEMBERED: Final = 60.0

@@ -31,7 +31,8 @@ class MemoryEventBus:
     """Tells the subscribers of this process, each of the very class it asked for and of no subclass.
 
     Ordered subscribers run in the publisher's task, concurrent ones in a task each. One that ends in a
-    `CancelledError` while nobody cancels the publisher has failed, and is logged like any other.
+    `CancelledError` while nobody cancels the publisher has failed, and is logged like any other. Whoever closing
+    cuts off has one more second to end; a bare subscriber is its publisher's to cancel, and is only waited for.
     """
 
     __slots__ = ("_cut_off", "_idle", "_plans", "_subscriptions", "_under_way", "_waiting")

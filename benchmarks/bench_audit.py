@@ -1,8 +1,8 @@
-"""An audited write beside its limit: attempt, change, outcome and event, against the bare insert in BEGIN and COMMIT.
+"""An audited write beside its limit: attempt, change, outcome and event, against the insert in BEGIN and COMMIT.
 
-Run: `.venv/bin/python benchmarks/bench_audit.py [writes]`, 2,000 a turn by default, 32 at a time. Prints CPU per write
-of this process and of the server, and the ratio to the bare insert of the same round; then the same with a sealer
-beside it, and how long it takes from a commit until a checkpoint covers it.
+Run: `.venv/bin/python benchmarks/bench_audit.py [writes [connections]]`, by default 8,000 writes a turn, 32 at a
+time over 10 connections. Prints the CPU of this process and of the server per write, and the ratio to the bare
+insert of the same round; the same with a sealer beside; and how long it takes from an entry to its checkpoint.
 """
 
 import asyncio
@@ -31,6 +31,11 @@ POOL_SIZE = 10
 ROUNDS = 7
 SEAL_SECONDS = 1.0
 INSERT = "INSERT INTO dashtam.state (state_id, user_id, text) VALUES ($1, $2, 'something')"
+DELAYS = """
+SELECT extract(epoch FROM (
+    SELECT signed_at FROM dashtam.audit_checkpoint WHERE tree_size > tree_index ORDER BY tree_size LIMIT 1
+) - recorded_at)::float8 AS seconds FROM dashtam.audit_leaf WHERE recorded_at > $1 ORDER BY seconds
+"""
 ME = ExternalSubject("benchmark")
 
 
@@ -131,7 +136,7 @@ async def sealing(store: PostgresStore) -> AsyncGenerator[None]:
         await sealer.seal()
 
 
-async def main(writes: int) -> None:
+async def main(count: int, connections: int) -> None:
     async with dashtam_embedded.postgres() as server:
         await upgrade(server.admin_url, app_role="dashtam_app", app_password="benchmark")
         app_url = server.admin_url.replace(server.admin_url.split("@")[0], "postgresql://dashtam_app:benchmark")
@@ -142,41 +147,35 @@ async def main(writes: int) -> None:
         )
         postmaster = psutil.Process(await admin.fetchval("SELECT pg_backend_pid()")).parent()
         assert postmaster is not None
+        meter = Meter(postmaster, count)
         try:
             async with (
-                asyncpg.create_pool(app_url, min_size=POOL_SIZE, max_size=POOL_SIZE) as pool,
-                open_store(app_url, pool_size=POOL_SIZE) as store,
+                asyncpg.create_pool(app_url, min_size=connections, max_size=connections) as pool,
+                open_store(app_url, pool_size=connections) as store,
             ):
-                report(
-                    await measure(Meter(postmaster, writes), Writes(store, pool, GroupCommit(store.audit)), admin)
-                )
-                report_delay(await delays(admin))
+                writes = Writes(store, pool, GroupCommit(store.audit))
+                report(await measure(meter, writes))
+                start = await admin.fetchval("SELECT clock_timestamp()")
+                async with sealing(store):
+                    await meter.run(writes.audited)
+                report_delay([row["seconds"] for row in await admin.fetch(DELAYS, start)])
         finally:
             await admin.close()
 
 
-async def measure(meter: Meter, writes: Writes, admin: "asyncpg.Connection[Any]") -> dict[str, list[Cost]]:
+async def measure(meter: Meter, writes: Writes) -> dict[str, list[Cost]]:
     costs: dict[str, list[Cost]] = defaultdict(list)
     kinds = {"bare insert": writes.bare, "unit of work": writes.unit, "audited": writes.audited}
     for turn in range(-1, ROUNDS):
         round_: dict[str, Cost] = {name: await meter.run(write) for name, write in kinds.items()}
-        async with sealing(writes.store):
-            await writes.store.audit.lag()
+        async with sealing(writes.store):  # what was written until now
+            pass
         async with sealing(writes.store):
             round_["audited, sealed beside"] = await meter.run(writes.audited)
         if turn >= 0:  # the first one warms up
             for name, cost in round_.items():
                 costs[name].append(cost)
     return costs
-
-
-async def delays(admin: "asyncpg.Connection[Any]") -> list[float]:
-    """Seconds from an entry to the checkpoint over it, for those that a sealer was running beside."""
-    rows = await admin.fetch(
-        "SELECT extract(epoch FROM (SELECT min(signed_at) FROM dashtam.audit_checkpoint WHERE tree_size > tree_index) "
-        "- l.recorded_at)::float8 FROM dashtam.audit_leaf l"
-    )
-    return sorted(row[0] for row in rows)
 
 
 def report(costs: dict[str, list[Cost]]) -> None:
@@ -197,4 +196,5 @@ def report_delay(seconds: list[float]) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 2_000))
+    given = [int(each) for each in sys.argv[1:]]
+    asyncio.run(main(*given, *(8_000, 10)[len(given) :]))

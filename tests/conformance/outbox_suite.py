@@ -59,6 +59,18 @@ class OutboxPromises:
             assert (handover.event, handover.attempt) == (event_, 1)
             assert type(handover.event.event_id) is type(event_.event_id)
 
+    async def test_a_subscriber_that_wants_nothing_any_more_is_let_go(self, store: Store) -> None:
+        """What waits for it alone is dropped; what another wants as well is kept for that one."""
+        await store.deliveries.register({"gone": ["Noted", "Moved"], "mail": ["Moved"]})
+        await tell(store, event("1"), event("2", name="Moved"))
+        await store.deliveries.register({"gone": []})
+        assert (await store.deliveries.lag()).waiting == 1
+        async with store.deliveries.next_for("gone") as handover:
+            assert handover is None
+        async with store.deliveries.next_for("mail") as handover:
+            assert handover is not None
+            assert handover.event.name == "Moved"
+
     async def test_a_subscriber_hears_what_it_wants_in_order(self, store: Store) -> None:
         """Events come in the order of commit, within a unit in the order they were added, each once."""
         await store.deliveries.register({"mail": ["Noted", "Moved"], "idle": []})

@@ -1,5 +1,6 @@
 """The in-memory store, held to the suite that every store is held to."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
@@ -8,7 +9,7 @@ import pytest
 
 from conformance.audit_suite import count_pages
 from conformance.person_suite import KEPT, KEY, claim, keep
-from conformance.record_rows import entry
+from conformance.record_rows import PATIENCE, entry, event, hear, tell
 from conformance.store_rows import ANN, NOON
 from conformance.store_suite import StoreConformance
 from dashtam_core.memory import MemoryStore, open_memory_store
@@ -42,3 +43,16 @@ async def test_pages_run_through_entries_of_one_instant() -> None:
     await store.audit.record([entry(str(number)) for number in range(7)])
     store.trail.entries = [attrs.evolve(each, recorded_at=NOON) for each in reversed(store.trail.entries)]
     assert await count_pages(store) == 7
+
+
+async def test_an_event_is_not_told_once_its_person_is_erased() -> None:
+    """Who waited for its turn while the person was erased finds nothing to tell."""
+    store = MemoryStore()
+    await store.deliveries.register({"mail": ["Noted"]})
+    await tell(store, event("1"))
+    async with store.unit_of_work(ANN) as unit:
+        hearing = asyncio.create_task(hear(store, "mail"))
+        await asyncio.sleep(0)
+        await unit.people.erase()
+    assert await asyncio.wait_for(hearing, PATIENCE) is None
+    assert await hear(store, "mail") is None

@@ -16,11 +16,17 @@ from faults.zygote import Zygote
 pytest.register_assert_rewrite("faults.world")
 
 
+def _folder() -> Path:
+    """A folder that the server's own user may pass through."""
+    made = Path(tempfile.mkdtemp(prefix="faults-test-"))
+    made.chmod(0o755)
+    return made
+
+
 @pytest.fixture
 async def durable() -> AsyncGenerator[tuple[Postmaster, Database]]:
     """A server that forgets nothing it has committed, with a migrated database."""
-    folder = Path(tempfile.mkdtemp(prefix="faults-test-"))
-    folder.chmod(0o755)
+    folder = _folder()
     async with dashtam_embedded.postgres(folder) as made:
         await dashtam_postgres.upgrade(made.admin_url, app_role=APP_ROLE, app_password=APP_PASSWORD)
     async with Postmaster(folder) as postmaster:

@@ -42,6 +42,10 @@ class Postmaster:
 
     async def start(self) -> None:
         """Starts it, and returns when it has recovered and answers."""
+        self._launch()
+        await self._answering()
+
+    def _launch(self) -> None:
         home = open_home(self.folder, "postgres")
         options = ["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "jit=off"]
         with home.log.open("ab") as log:
@@ -51,10 +55,9 @@ class Postmaster:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                preexec_fn=_end_with_parent,
+                preexec_fn=_end_with_parent,  # noqa: PLW1509 - one call of prctl: nothing outlives the tests
                 **home.account,
             )
-        await self._answering()
 
     def kill(self) -> None:
         """SIGKILL for it and all it has started, as when the machine goes down; it cannot start more meanwhile."""

@@ -12,7 +12,7 @@ import dashtam_postgres
 from conftest import Database
 from dashtam_core import Dashtam
 from dashtam_core.audit import Phase
-from dashtam_core.kernel import Failure, Success
+from dashtam_core.kernel import Success
 from faults.world import (
     INSIDE,
     all_given_back,
@@ -48,7 +48,7 @@ class Replies:
 
 @pytest.mark.timeout(size(120, 1200))
 async def test_a_storm_of_cancelled_commands(database: Database) -> None:
-    """Whoever heard of a success has it, whoever heard of a failure has nothing, and the books agree on the rest."""
+    """Who heard of a success has it, who heard of a failure has nothing, and the books agree on the rest."""
     commands, chance, replies = size(1_000, 20_000), random.Random(20260102), Replies()
     async with dashtam_postgres.open_store(database.app_url) as store, application(store) as dashtam:
         INSIDE.does = replies.inside
@@ -101,11 +101,7 @@ async def cancelled_somewhere(dashtam: Dashtam, number: int, chance: random.Rand
     except asyncio.CancelledError:
         replies.cancelled.add(mark)
         return
-    match answer:
-        case Success():
-            replies.succeeded.add(mark)
-        case Failure():
-            replies.failed.add(mark)
+    (replies.succeeded if isinstance(answer, Success) else replies.failed).add(mark)
 
 
 async def _steps(count: int, task: asyncio.Task[Any]) -> None:

@@ -17,7 +17,7 @@ STAGES: Final = 10
 
 @pytest.mark.timeout(size(120, 1200))
 async def test_a_process_killed_at_each_step(database: Database, zygote: Zygote) -> None:
-    """Before and after each stage, and inside the handler: state, trail and outbox agree once the sweeper was there."""
+    """Before and after each stage, and in the handler: state, trail and outbox agree after the sweeper."""
     expected: dict[str, tuple[int, tuple[str, ...]]] = {}
     async with dashtam_postgres.open_store(database.app_url) as store, application(store) as dashtam:
         stages = list(dashtam.stages)

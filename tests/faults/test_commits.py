@@ -1,4 +1,4 @@
-"""What a caller hears agrees with what was committed, whatever becomes of the COMMIT, the connection or the trail."""
+"""What callers hear agrees with what was committed, whatever becomes of COMMIT, connection or trail."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -34,24 +34,14 @@ from faults.world import (
     until,
 )
 
-REFUSING_COMMIT: Final = (
-    "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
-    "$$ BEGIN RAISE EXCEPTION 'not with me' USING ERRCODE = 'check_violation'; END $$",
-    "CREATE CONSTRAINT TRIGGER refused AFTER INSERT ON dashtam.account DEFERRABLE INITIALLY DEFERRED "
-    "FOR EACH ROW EXECUTE FUNCTION refuse()",
-)
-SLOW_COMMIT: Final = (
-    "CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS "
-    "$$ BEGIN PERFORM pg_sleep(30); RETURN NULL; END $$",
-    "CREATE CONSTRAINT TRIGGER slow AFTER INSERT ON dashtam.account DEFERRABLE INITIALLY DEFERRED "
-    "FOR EACH ROW EXECUTE FUNCTION dawdle()",
-)
-REFUSING_OUTCOME: Final = (
-    "CREATE FUNCTION refuse_outcome() RETURNS trigger LANGUAGE plpgsql AS "
-    "$$ BEGIN RAISE EXCEPTION 'no room' USING ERRCODE = 'disk_full'; END $$",
-    "CREATE TRIGGER refused BEFORE INSERT ON dashtam.audit_entry FOR EACH ROW WHEN (NEW.phase = 'succeeded') "
-    "EXECUTE FUNCTION refuse_outcome()",
-)
+REFUSE: Final = """CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN RAISE EXCEPTION 'not with me' USING ERRCODE = 'check_violation'; END $$"""
+DAWDLE: Final = """CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN PERFORM pg_sleep(30); RETURN NULL; END $$"""
+AT_COMMIT: Final = """CREATE CONSTRAINT TRIGGER late AFTER INSERT ON dashtam.account
+DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION {}()"""
+AT_OUTCOME: Final = """CREATE TRIGGER refused BEFORE INSERT ON dashtam.audit_entry
+FOR EACH ROW WHEN (NEW.phase = 'succeeded') EXECUTE FUNCTION refuse()"""
 REVOKE: Final = "REVOKE INSERT ON dashtam.audit_entry FROM dashtam_app"
 GRANT: Final = "GRANT INSERT ON dashtam.audit_entry TO dashtam_app"
 
@@ -97,11 +87,11 @@ async def world(database: Database) -> AsyncGenerator[World]:
 
 
 async def test_a_commit_that_fails_is_an_error(world: World) -> None:
-    """A deferred constraint that refuses at COMMIT undoes everything, and nobody calls it a success or a failure."""
-    await world.owner(*REFUSING_COMMIT)
+    """A constraint that refuses at COMMIT undoes everything, and is called neither success nor failure."""
+    await world.owner(REFUSE, AT_COMMIT.format("refuse"))
     assert await world.attempted("m", asyncpg.CheckViolationError) == (0, 0, [LOST])
     assert await world.attempted("k", asyncpg.CheckViolationError, key="key") == (0, 0, [LOST])
-    await world.owner("DROP TRIGGER refused ON dashtam.account")
+    await world.owner("DROP TRIGGER late ON dashtam.account")
     assert await marked(world.dashtam, "k", key="key") == Success("marked k")
     await world.works()
 
@@ -115,7 +105,7 @@ async def test_a_connection_killed_before_the_commit(world: World) -> None:
 
 async def test_a_connection_killed_during_the_commit(world: World) -> None:
     """Whoever waits for a COMMIT whose session ends hears that the store is gone, and the trail says: unknown."""
-    await world.owner(*SLOW_COMMIT)
+    await world.owner(DAWDLE, AT_COMMIT.format("dawdle"))
 
     async def kill() -> None:
         await kill_sessions(world, "query = 'COMMIT' AND wait_event = 'PgSleep'")
@@ -123,7 +113,7 @@ async def test_a_connection_killed_during_the_commit(world: World) -> None:
     killing = asyncio.create_task(kill())
     assert await world.attempted("m", UnavailableError) == (0, 0, [LOST])
     await killing
-    await world.owner("DROP TRIGGER slow ON dashtam.account")
+    await world.owner("DROP TRIGGER late ON dashtam.account")
     await world.works()
 
 
@@ -136,18 +126,21 @@ async def test_a_connection_killed_after_the_commit(world: World) -> None:
 
 
 async def test_a_lost_reply_to_the_commit(world: World) -> None:
-    """It was committed and its caller cannot know: an error for them, SUCCEEDED in the trail, and a retry acts once."""
-    async with deaf(world.database.app_url) as (url, proxy), dashtam_postgres.open_store(url) as store:
-        async with application(store) as dashtam:
-            through = attrs.evolve(world, dashtam=dashtam, store=store)
-            INSIDE.does = proxy.deafen
-            assert await through.attempted("m", UnavailableError) == (1, 1, [DONE])
-            INSIDE.does = proxy.deafen
-            assert await through.attempted("k", UnavailableError, key="key") == (1, 1, [DONE])
-            assert await marked(dashtam, "k", key="key") == Success("marked k")
-            state, events, attempts = await through.found("k")
-            assert (state, events, sorted(attempts)) == (1, 1, [DONE, ("replayed",)])
-            await through.works()
+    """An error for the caller, who cannot know; SUCCEEDED in the trail; and a retry acts once."""
+    async with (
+        deaf(world.database.app_url) as (url, proxy),
+        dashtam_postgres.open_store(url) as store,
+        application(store) as dashtam,
+    ):
+        through = attrs.evolve(world, dashtam=dashtam, store=store)
+        INSIDE.does = proxy.deafen
+        assert await through.attempted("m", UnavailableError) == (1, 1, [DONE])
+        INSIDE.does = proxy.deafen
+        assert await through.attempted("k", UnavailableError, key="key") == (1, 1, [DONE])
+        assert await marked(dashtam, "k", key="key") == Success("marked k")
+        state, events, attempts = await through.found("k")
+        assert (state, events, sorted(attempts)) == (1, 1, [DONE, ("replayed",)])
+        await through.works()
 
 
 async def test_no_attempt_without_its_entry(world: World) -> None:
@@ -160,9 +153,9 @@ async def test_no_attempt_without_its_entry(world: World) -> None:
 
 async def test_no_success_without_its_entry(world: World) -> None:
     """Where only the outcome cannot be written the change is undone, and the trail says that it failed."""
-    await world.owner(*REFUSING_OUTCOME)
-    assert await world.attempted("m", asyncpg.DiskFullError) == (0, 0, [FAILED])
-    assert await world.attempted("k", asyncpg.DiskFullError, key="key") == (0, 0, [FAILED])
+    await world.owner(REFUSE, AT_OUTCOME)
+    assert await world.attempted("m", asyncpg.CheckViolationError) == (0, 0, [FAILED])
+    assert await world.attempted("k", asyncpg.CheckViolationError, key="key") == (0, 0, [FAILED])
     await world.owner("DROP TRIGGER refused ON dashtam.audit_entry")
     assert await marked(world.dashtam, "k", key="key") == Success("marked k")
     await world.works()

@@ -32,7 +32,7 @@ class Answers:
 
 @pytest.mark.timeout(size(120, 3000))
 async def test_each_key_acts_once(database: Database) -> None:
-    """Of fifty retries of each key, over two applications, one acts; the others get its answer or are told to wait."""
+    """Of fifty retries of a key, over two applications, one acts; others get its answer or are told to wait."""
     keys, answers = size(50, 1_000), Answers()
     async with AsyncExitStack() as stack:
         applications = [await opened(stack, database.app_url) for _ in range(2)]

@@ -186,10 +186,11 @@ async def check_marks(storm: Storm, found: Books, admin_url: str) -> None:
 
 
 async def check_imports(storm: Storm, admin_url: str) -> int:
-    """Each acknowledged file is there, whole, with the one entry that says so, its event, and each entry its file."""
+    """Each acknowledged file is there, whole, with the one entry that says so and its event."""
     async with connection(admin_url) as owner:
         rows = await owner.fetch(
-            "SELECT d.filename, (SELECT count(*) FROM dashtam.transaction t WHERE t.document_id = d.document_id) AS n, "
+            "SELECT d.filename, "
+            "(SELECT count(*) FROM dashtam.transaction t WHERE t.document_id = d.document_id) AS n, "
             "(SELECT count(*) FROM dashtam.audit_entry e WHERE e.resource_id = d.document_id::text "
             "AND e.phase = 'succeeded') AS entries, (SELECT count(*) FROM dashtam.outbox o "
             "WHERE o.payload::json->>'document_id' = d.document_id::text) AS events FROM dashtam.import_document d"

@@ -37,17 +37,19 @@ async def test_every_event_is_heard_once_and_in_order(database: Database, zygote
     await nothing_open(database.admin_url)
     async with connection(database.admin_url) as owner:
         rows = await owner.fetch("SELECT subscriber, mark FROM dashtam.heard ORDER BY at")
-        committed = await owner.fetch("SELECT name FROM dashtam.account ORDER BY account_id")
+        committed = await owner.fetch("SELECT name, xmin::text::bigint AS xid FROM dashtam.account")
         left = await owner.fetchval("SELECT count(*) FROM dashtam.inbox WHERE NOT done")
     heard: defaultdict[str, list[str]] = defaultdict(list)
     for row in rows:
         heard[row["subscriber"]].append(row["mark"])
+    xids: dict[str, int] = {row["name"]: row["xid"] for row in committed}
     wanted = Counter(row["name"] for row in committed)
     assert wanted.total() == events // WRITERS * WRITERS
     assert heard.keys() == {"first", "second"}
     for name, marks in heard.items():
         assert Counter(marks) == wanted, f"{name} lost events, or heard some twice"
         assert all(each == sorted(each) for each in by_writer(marks).values()), f"{name} heard them out of order"
+        assert [xids[mark] for mark in marks] == sorted(xids.values()), f"{name} heard a later transaction first"
     assert left == 0
     tell(
         "outbox",

@@ -33,7 +33,7 @@ from faults.world import (
 
 @pytest.mark.parametrize("pool_size", [1, 4])
 async def test_ten_times_more_commands_than_connections(database: Database, pool_size: int) -> None:
-    """Slow transactions keep the pool taken: some are turned away as busy, nobody hangs, and all works afterwards."""
+    """Slow transactions keep the pool taken: some are turned away, nobody hangs, and all works afterwards."""
     heard: Counter[str] = Counter()
     async with (
         dashtam_postgres.open_store(database.app_url, pool_size=pool_size, pool_seconds=0.5) as store,

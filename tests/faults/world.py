@@ -1,4 +1,4 @@
-"""An application of our own for the proofs: commands that leave marks, and what the database says became of them."""
+"""An application of our own for the proofs: commands that leave marks, and what the database says of them."""
 
 import asyncio
 import os
@@ -183,7 +183,7 @@ async def sweep(dashtam: Dashtam) -> int:
 
 @attrs.frozen
 class Books:
-    """What the database says of each mark: how often its state and its event are there, and every attempt at it."""
+    """What the database says of each mark: how often its state and event are there, and every attempt."""
 
     state: Counter[str]
     events: Counter[str]

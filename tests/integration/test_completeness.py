@@ -43,6 +43,7 @@ from dashtam_core.messaging import (
     Call,
     Command,
     DomainEvent,
+    ForgetSubscriber,
     Next,
     Outgoing,
     RetryDeadLetters,
@@ -69,6 +70,7 @@ COMMANDS: Final[dict[type[Command[Any, Any]], Callable[[int], Command[Any, Any]]
     CreateApiToken: lambda n: CreateApiToken(f"token {n}"),
     EraseUser: lambda _: EraseUser(),
     RetryDeadLetters: lambda _: RetryDeadLetters(),
+    ForgetSubscriber: lambda _: ForgetSubscriber("gone"),
     SealAuditLog: lambda _: SealAuditLog(),
 }
 """Every command of the core, and how to make one that would succeed."""

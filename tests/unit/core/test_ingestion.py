@@ -10,7 +10,7 @@ from typing import Any
 
 import attrs
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dashtam_core import Dashtam, Settings, provide
@@ -118,7 +118,6 @@ def _window(days: list[list[Row]], start: int, end: int) -> list[Row]:
     ]
 
 
-@settings(max_examples=200)
 @given(histories(), st.integers(1, 4), st.integers(1, 7))
 async def test_every_row_is_imported_once(
     history: tuple[dict[str, list[list[Row]]], list[bytes]], at_once: int, limit: int

@@ -18,7 +18,8 @@ PUBLIC: dict[str, str] = {
     ),
     "dashtam_core.messaging": (
         "EVENTS_MANAGE ROUTES Answer Answers BusClosedError Call Command DeadLetter Deliveries Delivery "
-        "DomainEvent DurableSubscription Effect EventBus Handler Handover KeptAnswer KeyState ListDeadLetters "
+        "DomainEvent DurableSubscription Effect EventBus ForgetSubscriber Handler Handover KeptAnswer KeyState "
+        "ListDeadLetters "
         "LogContext Message Next Notes Outbox OutboxLag Outgoing PreparingHandler Publish Query RefusalCode "
         "Refused Relay RetryDeadLetters Route Stage StoredEvent Subscription UnitOfWork chain earlier_answer "
         "emit error_code idempotent prepare settle transaction"

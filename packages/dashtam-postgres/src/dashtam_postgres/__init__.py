@@ -5,14 +5,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from dashtam_postgres._migrate import upgrade
+    from dashtam_postgres._retention import Retired, retire
     from dashtam_postgres._store import DEFAULT_SCHEMA, PostgresStore, open_store
 
-__all__ = ["DEFAULT_SCHEMA", "PostgresStore", "open_store", "upgrade"]
+__all__ = ["DEFAULT_SCHEMA", "PostgresStore", "Retired", "open_store", "retire", "upgrade"]
 
 _HOMES: Final = {
     "DEFAULT_SCHEMA": "_store",
     "PostgresStore": "_store",
+    "Retired": "_retention",
     "open_store": "_store",
+    "retire": "_retention",
     "upgrade": "_migrate",
 }
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 class Announcements:
     """Wakes whoever waits in any process. What is lost on the way costs a waiter the rest of its time, no more.
 
-    The connection is made when it is first needed, and again after it was lost. It is taken out of the pool, so that
-    a full pool keeps nobody from hearing.
+    The connection is made when it is first needed, and again after it was lost. It is taken out of the pool, so
+    that a full pool keeps nobody from hearing.
     """
 
     def __init__(self, store: "PostgresStore") -> None:

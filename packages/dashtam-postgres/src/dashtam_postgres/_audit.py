@@ -5,13 +5,12 @@ import json
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import asyncpg
 import attrs
 
 from dashtam_core.audit import (
-    AttemptId,
     AuditEntry,
     EntryFilter,
     EntryId,
@@ -19,7 +18,6 @@ from dashtam_core.audit import (
     Leaf,
     Phase,
     RecordedEntry,
-    SealedBatch,
     Sealer,
     SealingLag,
 )
@@ -40,9 +38,8 @@ _LONGEST_OPEN: Final = timedelta(days=35)
 _OVERLAP: Final = timedelta(hours=1)
 """How far the store's clock may be set back without a sweep missing an attempt, or its outcome."""
 
-_COLUMNS: Final = ", ".join(
-    f"e.{name}::text" if name == "context" else f"e.{name}" for name in (*_append.ENTRY, "recorded_at")
-)
+_FIELDS: Final = (*_append.ENTRY.split(", "), "recorded_at")
+_COLUMNS: Final = ", ".join(f"e.{name}::text" if name == "context" else f"e.{name}" for name in _FIELDS)
 
 # Sorting off: what comes after a long pause is many rows that the planner takes for few, and would sort each time
 # anew for the first thousand; the index has them in order.
@@ -64,6 +61,7 @@ _UNSEALED: Final = {
     "ORDER BY xid, recorded_at, entry_id LIMIT $3"
     for complete, upper in {True: " AND e.xid < pg_snapshot_xmax(pg_current_snapshot())", False: ""}.items()
 }
+_AGE: Final = "extract(epoch FROM clock_timestamp() - min(recorded_at))"
 _KEEP: Final = """
 WITH leaf AS (
     INSERT INTO audit_leaf (tree_index, recorded_at, entry_id, leaf_hash)
@@ -161,7 +159,19 @@ class PostgresAuditLog:
             rows = await unit.raw.fetch(_UNSEALED[sealed.complete], *sealed.window, limit)
             if rows:
                 batch = await asyncio.to_thread(sealer, sealed.frontier, [_recorded(row) for row in rows])
-                await self._keep(unit, sealed, rows, batch, limited=len(rows) == limit)
+                limited = len(rows) == limit
+                await unit.raw.execute(
+                    _KEEP,
+                    sealed.frontier.size,
+                    [row["recorded_at"] for row in rows],
+                    [row["entry_id"] for row in rows],
+                    batch.leaf_hashes,
+                    batch.frontier.size,
+                    batch.checkpoint,
+                    b"".join(batch.frontier.peaks),
+                    _seen(rows, limited=limited),
+                    sealed.complete or not limited,
+                )
             return len(rows)
 
     async def leaves(self, *, size: int, only: EntryId | None = None) -> AsyncGenerator[Sequence[Leaf]]:
@@ -208,10 +218,7 @@ class PostgresAuditLog:
     async def lag(self) -> SealingLag:
         async with self._store.work() as unit:
             sealed = _Sealed.of(await unit.raw.fetchrow(_LAST))
-            query = (
-                "SELECT count(*), extract(epoch FROM clock_timestamp() - min(recorded_at)) "
-                f"FROM ({_UNSEALED[sealed.complete]}) AS unsealed"
-            )
+            query = f"SELECT count(*), {_AGE} FROM ({_UNSEALED[sealed.complete]}) AS unsealed"  # noqa: S608 - constants
             unsealed, seconds = await unit.raw.fetchrow(query, *sealed.window, None) or (0, None)
         return SealingLag(unsealed, float(seconds or 0))
 
@@ -221,35 +228,13 @@ class PostgresAuditLog:
             return self._store.work()
         return self._store.unit_of_work(Subject(user_id, frozenset()))
 
-    async def _keep(
-        self,
-        unit: "PostgresUnit",
-        before: _Sealed,
-        rows: Sequence[asyncpg.Record],
-        batch: SealedBatch,
-        *,
-        limited: bool,
-    ) -> None:
-        await unit.raw.execute(
-            _KEEP,
-            before.frontier.size,
-            [row["recorded_at"] for row in rows],
-            [row["entry_id"] for row in rows],
-            batch.leaf_hashes,
-            batch.frontier.size,
-            batch.checkpoint,
-            b"".join(batch.frontier.peaks),
-            _seen(rows, limited=limited),
-            before.complete or not limited,
-        )
-
     async def _leaves(self, condition: str, *values: object) -> Sequence[Leaf]:
         async with self._store.work() as unit:
             return [_leaf(row) for row in await unit.raw.fetch(_LEAVES.format(condition), *values)]
 
 
 def _seen(rows: Sequence[asyncpg.Record], *, limited: bool) -> tuple[int, int, tuple[int, ...]]:
-    """What is sealed in full now. If there was more than the limit, the last row's transaction may be cut in two."""
+    """What is sealed in full now. Where there is more than the limit, the last transaction may be cut in two."""
     _, upper, running = rows[0]["seen"]
     if limited:
         upper = min(upper, rows[-1]["xid"])
@@ -258,22 +243,10 @@ def _seen(rows: Sequence[asyncpg.Record], *, limited: bool) -> tuple[int, int, t
 
 
 def _recorded(row: asyncpg.Record) -> RecordedEntry:
-    return RecordedEntry(
-        entry_id=row["entry_id"],
-        attempt_id=AttemptId(row["attempt_id"]),
-        occurred_at=row["occurred_at"],
-        user_id=UserId(row["user_id"]),
-        action=row["action"],
-        phase=Phase(row["phase"]),
-        code=row["code"],
-        resource_type=row["resource_type"],
-        resource_id=row["resource_id"],
-        channel=row["channel"],
-        request_id=row["request_id"],
-        context=json.loads(row["context"]),
-        personal=row["personal"],
-        recorded_at=row["recorded_at"],
-    )
+    said: dict[str, Any] = {name: row[name] for name in _FIELDS}
+    said["phase"] = Phase(said["phase"])
+    said["context"] = json.loads(said["context"])
+    return RecordedEntry(**said)
 
 
 def _leaf(row: asyncpg.Record) -> Leaf:

@@ -50,7 +50,12 @@ class _Connecting:
     url: str
 
     def __await__(self) -> Generator[Any, Any, Any]:
-        return asyncpg.connect(self.url, timeout=CONNECT_SECONDS, server_settings=_SESSION).__await__()
+        return connect(self.url).__await__()
+
+
+async def connect(url: str) -> "asyncpg.Connection[Any]":
+    """A connection of its own."""
+    return await asyncpg.connect(url, timeout=CONNECT_SECONDS, server_settings=_SESSION)
 
 
 def _refuse_closed(connection: Any, _record: object, _proxy: object) -> None:

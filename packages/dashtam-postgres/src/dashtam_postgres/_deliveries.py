@@ -22,9 +22,9 @@ _ENDED: Final = "o.xid < pg_snapshot_xmin(pg_current_snapshot())"
 _FOREIGN: Final = "o.xid >= pg_snapshot_xmax(pg_current_snapshot())"
 _EVENT: Final = "o.event_id, o.user_id, o.name, o.payload"
 _INBOX: Final = "FROM inbox i WHERE i.event_id = o.event_id AND i.subscriber = $1"
-# Each branch is answered by an index, however much others wait for. NOT EXISTS and a plain join would let a planner
-# without statistics go through the whole inbox, or outbox, for one event; a subselect and OFFSET 0 do not.
-_NEW: Final = f"(SELECT done {_INBOX}) IS NULL"  # noqa: S608 - made of constants
+# An index answers each branch, however much others wait for. NOT EXISTS and a plain join would let a planner that
+# has no statistics go through the whole inbox, or outbox, for one event; a subselect and OFFSET 0 do not.
+_NEW: Final = f"(SELECT done {_INBOX}) IS NULL"
 _DUE: Final = "SELECT i.event_id FROM inbox i WHERE i.subscriber = $1 AND NOT i.done AND i.retry_at <= now()"
 _FIRST: Final = """
 (SELECT o.* FROM {} AND o.name = ANY ((SELECT events FROM subscriber WHERE name = $1)::text[])
@@ -44,7 +44,9 @@ AND (SELECT done FROM inbox i WHERE i.event_id = o.event_id AND i.subscriber = s
 """
 # Whoever is the last to get an event takes it out of the outbox, and its inbox rows with it.
 _DELIVERED: Final = f"""
-WITH last AS (DELETE FROM outbox o WHERE o.event_id = $2 AND NOT EXISTS ({_MISSING} AND s.name <> $1) RETURNING o.event_id)
+WITH last AS (
+    DELETE FROM outbox o WHERE o.event_id = $2 AND NOT EXISTS ({_MISSING} AND s.name <> $1) RETURNING o.event_id
+)
 INSERT INTO inbox (event_id, subscriber, done, attempts)
 SELECT event_id, $1, true, $3 FROM outbox WHERE event_id = $2 AND NOT EXISTS (SELECT FROM last)
 ON CONFLICT (event_id, subscriber) DO UPDATE SET done = true, attempts = excluded.attempts
@@ -80,7 +82,8 @@ WHERE NOT done AND retry_at IS NULL AND ($1::uuid IS NULL OR event_id = $1)
 """
 _LAG: Final = f"""
 SELECT count(*) FILTER (WHERE alive), count(DISTINCT event_id) FILTER (WHERE held),
-    count(*) FILTER (WHERE NOT alive), coalesce(extract(epoch FROM clock_timestamp() - min(created_at) FILTER (WHERE alive)), 0)
+    count(*) FILTER (WHERE NOT alive),
+    coalesce(extract(epoch FROM clock_timestamp() - min(created_at) FILTER (WHERE alive)), 0)
 FROM (
     SELECT o.event_id, o.created_at, i.done IS NULL OR i.retry_at IS NOT NULL AS alive,
         NOT ({_ENDED} OR {_FOREIGN}) AS held

@@ -32,7 +32,7 @@ class PostgresPersonKeys:
 
     async def add(self, key: PersonKey, /) -> PersonKey:
         await self.unit.raw.execute(
-            "INSERT INTO person_key (key_id, user_id, wrapped) VALUES ($1, $2, $3) ON CONFLICT (user_id) DO NOTHING",
+            "INSERT INTO person_key (key_id, user_id, wrapped) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
             key.key_id,
             self.unit.user_id,
             key.wrapped,

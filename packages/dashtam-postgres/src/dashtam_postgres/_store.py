@@ -21,7 +21,7 @@ from dashtam_postgres._unit import PostgresUnit
 
 DEFAULT_SCHEMA: Final = "dashtam"
 
-# Superuser or BYPASSRLS; owner, or one who may become the owner; and who sees everybody without becoming the worker.
+# Superuser or BYPASSRLS; the owner, or who may become it; and who sees everybody without becoming the worker.
 _POWERS: Final = text("""
     SELECT r.rolsuper OR r.rolbypassrls OR EXISTS (
         SELECT FROM pg_class c WHERE c.relnamespace = to_regnamespace(:schema)
@@ -81,7 +81,7 @@ class PostgresStore:
             raise UnavailableError(
                 UnavailableCode.STORE_NOT_CONFIGURED,
                 "the role of DASHTAM_STORE_URL may not become the one that seals, delivers and clears up: do that "
-                "in a process whose role may, or GRANT it `<application role>_worker` WITH INHERIT FALSE, SET TRUE",
+                "in a process whose role may, or GRANT it <application role>_worker WITH INHERIT FALSE, SET TRUE",
             )
         async with PostgresUnit(self, ANONYMOUS, role=worker) as unit:
             yield unit

@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP
 
-from dashtam_postgres._append import ENTRY
+from dashtam_postgres._append import ENTRY, EVENT
 
 REVISION: Final = "0002"
 """The migration this version of the package works with."""
@@ -149,16 +149,14 @@ api_token = Table(
     UniqueConstraint("token_hash", name="api_token_hash"),
 )
 
-_ENTRY: Final = ", ".join(ENTRY)
-
 GRANTS: Final = {
     "account": "SELECT, INSERT, DELETE",
     "balance": "SELECT, INSERT, DELETE",
     "transaction": "SELECT, INSERT, DELETE",
     "import_document": "SELECT, INSERT, DELETE",
     "api_token": "SELECT, INSERT, DELETE",
-    "audit_entry": f"SELECT, INSERT ({_ENTRY})",
-    "outbox": "SELECT, INSERT (event_id, user_id, name, payload), DELETE",
+    "audit_entry": f"SELECT, INSERT ({ENTRY})",
+    "outbox": f"SELECT, INSERT ({EVENT}), DELETE",
     "idempotency": "SELECT, INSERT (user_id, command, key, fingerprint, answer), DELETE",
     "person_key": "SELECT, INSERT (key_id, user_id, wrapped), DELETE",
     "alembic_version": "SELECT",
@@ -166,7 +164,7 @@ GRANTS: Final = {
 """What the application role may do with each table, for its subject alone: as little as the product needs."""
 
 WORKER_GRANTS: Final = {
-    "audit_entry": f"SELECT, INSERT ({_ENTRY})",
+    "audit_entry": f"SELECT, INSERT ({ENTRY})",
     "audit_leaf": "SELECT, INSERT",
     "audit_checkpoint": "SELECT, INSERT (tree_size, note, peaks, seen, system_identifier, complete)",
     "outbox": "SELECT, UPDATE (position), DELETE",  # it takes no value: this is to lock rows

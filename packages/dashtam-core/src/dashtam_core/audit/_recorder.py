@@ -109,12 +109,20 @@ class AuditRecorder:
             phase=phase,
             code=code,
             resource_type=call.message.resource_type,
-            resource_id=call.notes.resource_id or call.message.resource_id,
+            resource_id=_kept(call.notes.resource_id or call.message.resource_id),
             channel=call.origin.channel,
-            request_id=call.origin.request_id,
+            request_id=_kept(call.origin.request_id),
             context=dict(call.notes.context),
             personal=_personal(call),
         )
+
+
+def _kept(text: str | None) -> str | None:
+    """Text from outside as every store keeps it, and no more than anybody needs of it."""
+    if text is None or (text.isascii() and text.isprintable() and len(text) <= _MAX_TEXT):
+        return text
+    whole = text[:_MAX_TEXT].encode("utf-8", "replace").decode()
+    return "".join(each if each.isprintable() else "\ufffd" for each in whole)
 
 
 def _personal(call: Call) -> bytes | None:

@@ -55,21 +55,26 @@ class Attempt:
         await self.recorder.record(call, Phase.ATTEMPTED)
         try:
             answer = await proceed(call)
+            if isinstance(answer, Failure):
+                await self._failed(call, error_code(answer.failure()))
         except Exception as error:
             if not call.committing:
                 await self._raised(call, error)
             raise
-        if isinstance(answer, Failure):
-            await self._failed(call, error_code(answer.failure()))
         return answer
 
     async def _failed(self, call: Call, code: str) -> None:
+        _check_age(call)
         async with call.unit as unit:
             await settle(call, failed=True)
             cast("AuditedUnit", unit).trail.add(self.recorder.entry(call, Phase.FAILED, code))
+            await unit.flush()
+            call.committing = True
+        call.committed = True
 
     async def _raised(self, call: Call, error: Exception) -> None:
         """The same for an exception, which its caller hears of whether or not this can be written."""
+        call.notes.clear()  # they may be what went wrong
         try:
             await self._failed(call, error_code(error))
         except UnavailableError as unavailable:

@@ -13,7 +13,14 @@ from dashtam_core.cli._host import Host, Json
 from dashtam_core.cli._settings import load_settings
 from dashtam_core.cli._show import document, line, table
 from dashtam_core.identity import OPERATOR
-from dashtam_core.messaging import DeadLetter, Deliveries, ListDeadLetters, OutboxLag, RetryDeadLetters
+from dashtam_core.messaging import (
+    DeadLetter,
+    Deliveries,
+    ForgetSubscriber,
+    ListDeadLetters,
+    OutboxLag,
+    RetryDeadLetters,
+)
 
 events: Final = typer.Typer(
     help="See to events that could not be delivered.", no_args_is_help=True, rich_markup_mode=None
@@ -55,6 +62,16 @@ def retry(
     if event_id is not None and not count:
         stop(f"no delivery of the event {event_id} was given up: copy its id from `dashtam events dead`", 2)
     document({"retried": count}) if as_json else line(f"deliveries to be tried again: {count}")
+
+
+@events.command("forget")
+def forget(
+    ctx: typer.Context,
+    subscriber: Annotated[str, typer.Argument(help="A durable subscriber that is gone for good, by its name.")],
+) -> None:
+    """Keep no events any more for a subscriber that no program registers."""
+    value_of(Host.of(ctx).run(load_settings(), lambda me: me.execute(ForgetSubscriber(subscriber)), OPERATOR))
+    line(f"nothing is kept for {subscriber} any more")
 
 
 def _view(each: DeadLetter) -> dict[str, object]:

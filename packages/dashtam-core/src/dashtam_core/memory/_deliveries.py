@@ -54,7 +54,9 @@ class MemoryDeliveries:
         return self.store.outbox
 
     async def register(self, subscribers: Mapping[str, Sequence[str]], /) -> None:
-        self._data.wanted |= {name: frozenset(events) for name, events in subscribers.items()}
+        wanted = self._data.wanted
+        wanted |= {name: frozenset(events) for name, events in subscribers.items()}
+        self._data.waiting = [each for each in self._data.waiting if each.event.name in wanted[each.subscriber]]
 
     @asynccontextmanager
     async def next_for(self, subscriber: str, /) -> AsyncGenerator[Handover | None]:

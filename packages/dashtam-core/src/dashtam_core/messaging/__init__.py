@@ -3,6 +3,7 @@
 from dashtam_core.messaging._dead_letters import (
     EVENTS_MANAGE,
     ROUTES,
+    ForgetSubscriber,
     ListDeadLetters,
     RetryDeadLetters,
 )
@@ -59,6 +60,7 @@ __all__ = [
     "DurableSubscription",
     "Effect",
     "EventBus",
+    "ForgetSubscriber",
     "Handler",
     "Handover",
     "KeptAnswer",

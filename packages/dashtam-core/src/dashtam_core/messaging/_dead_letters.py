@@ -38,6 +38,19 @@ class RetryDeadLetters(Command[int, Refused]):
 
 
 @attrs.frozen
+class ForgetSubscriber(Command[None, Refused]):
+    """Keep nothing any more for a durable subscriber that is gone: what waits for it alone is dropped."""
+
+    permission: ClassVar[Permission] = EVENTS_MANAGE
+    resource_type: ClassVar[str] = "subscriber"
+    name: str
+
+    @property
+    def resource_id(self) -> str | None:
+        return self.name
+
+
+@attrs.frozen
 class ListDeadLettersHandler:
     deliveries: Deliveries
 
@@ -56,14 +69,29 @@ class RetryDeadLettersHandler:
     notes: Notes
 
     async def prepare(self, command: RetryDeadLetters, /) -> Result[int, Refused]:
-        return Success(await self.deliveries.retry(command.event_id))
+        retried = await self.deliveries.retry(command.event_id)
+        await self.deliveries.announce()
+        return Success(retried)
 
     async def apply(self, _: RetryDeadLetters, prepared: int, /) -> Result[int, Refused]:
         self.notes.context["count"] = prepared
         return Success(prepared)
 
 
+@attrs.frozen
+class ForgetSubscriberHandler:
+    deliveries: Deliveries
+
+    async def prepare(self, command: ForgetSubscriber, /) -> Result[None, Refused]:
+        await self.deliveries.register({command.name: ()})
+        return Success(None)
+
+    async def apply(self, _: ForgetSubscriber, prepared: None, /) -> Result[None, Refused]:
+        return Success(prepared)
+
+
 ROUTES: Final = (
     ListDeadLetters.prepared_by(ListDeadLettersHandler),
     RetryDeadLetters.prepared_by(RetryDeadLettersHandler),
+    ForgetSubscriber.prepared_by(ForgetSubscriberHandler),
 )

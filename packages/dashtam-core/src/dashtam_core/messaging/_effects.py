@@ -63,3 +63,9 @@ class Notes:
     def privately(self, **personal: Any) -> None:
         """Adds what only the person's key opens."""
         self.personal |= personal
+
+    def clear(self) -> None:
+        """Takes everything back."""
+        self.resource_id = None
+        self.context.clear()
+        self.personal.clear()

@@ -12,7 +12,7 @@ import attrs
 from dashtam_core.kernel import DomainError, ErrorCode, ErrorKind, Failure, Origin, Result, Subject
 from dashtam_core.logs import bound
 from dashtam_core.messaging._effects import Notes, Outgoing
-from dashtam_core.messaging._events import EventBus
+from dashtam_core.messaging._events import DomainEvent, EventBus
 from dashtam_core.messaging._messages import Command, Message, Route
 
 if TYPE_CHECKING:
@@ -90,7 +90,8 @@ class Call:
     prepared: Any = None
     replayed: bool = False
     committing: bool = False
-    """From here on an error does not say whether the change was committed."""
+    """From here on an error does not say whether the change, or the failure, was committed."""
+    committed: bool = False
 
 
 type Answer = Result[Any, Any]
@@ -190,20 +191,25 @@ async def transaction(call: Call, proceed: Next, /) -> Answer:
         else:
             await unit.flush()
             call.committing = True
+    call.committed = call.committing
     return answer
 
 
 @attrs.frozen
 class Publish:
-    """Tells what happened, once it is committed: to the bus, and to `wake`, that durable subscribers be served."""
+    """Tells what is committed, also what survived a failure or an exception: the bus, and durable subscribers."""
 
     bus: EventBus
     wake: Callable[[], Awaitable[None]]
 
     async def __call__(self, call: Call, proceed: Next, /) -> Answer:
-        answer = await proceed(call)
-        if call.outgoing.settled:
-            await self.wake()
-            for event in call.outgoing.settled:
-                await self.bus.publish(event)
-        return answer
+        try:
+            return await proceed(call)
+        finally:
+            if call.committed and call.outgoing.settled:
+                await self._tell(call.outgoing.settled)
+
+    async def _tell(self, events: Sequence[DomainEvent]) -> None:
+        await self.wake()
+        for event in events:
+            await self.bus.publish(event)

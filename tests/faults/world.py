@@ -223,14 +223,14 @@ def _is_closed(phases: tuple[str, ...]) -> bool:
 
 
 async def books(admin_url: str) -> Books:
-    """Everything that is there of our marks. Events count that are in the outbox or were heard."""
+    """Everything that is there of our marks, but for the events that somebody hears."""
     async with connection(admin_url) as owner:
         state = await owner.fetch(
             "SELECT name, count(*) AS n FROM dashtam.account WHERE provider = 'mark' GROUP BY 1"
         )
         events = await owner.fetch(
             "SELECT payload::json->>'mark' AS name, count(*) AS n FROM dashtam.outbox "
-            "WHERE name IN ('Marked', 'Called') GROUP BY 1"
+            "WHERE name = 'Marked' GROUP BY 1"
         )
         entries = await owner.fetch(
             "SELECT resource_id, array_agg(phase ORDER BY recorded_at, phase) AS phases FROM dashtam.audit_entry "

@@ -40,11 +40,18 @@ def test_the_package_names_its_last_migration() -> None:
 
 
 async def test_the_tables_in_code_are_those_the_migrations_make(database: Database) -> None:
-    """Neither the SQLAlchemy tables nor the migrations know a column, key or index that the other does not."""
+    """Neither the SQLAlchemy tables nor the migrations know a column, key or index that the other does not.
+
+    The tables that only SQL of our own names are left out: every test of theirs runs that SQL.
+    """
+
+    def known(name: str | None, kind: str, _: Any) -> bool:
+        return kind != "table" or name in metadata.tables
 
     def differences(connection: Connection) -> list[Any]:
         connection.exec_driver_sql("SET search_path TO dashtam")
-        found: list[Any] = compare_metadata(MigrationContext.configure(connection), metadata)
+        context = MigrationContext.configure(connection, opts={"include_name": known})
+        found: list[Any] = compare_metadata(context, metadata)
         return found
 
     engine = create_async_engine(database.admin_url.replace("postgresql:", "postgresql+asyncpg:"))

@@ -2,7 +2,6 @@
 
 import asyncio
 from typing import TYPE_CHECKING, Any, cast
-from weakref import WeakKeyDictionary
 
 import asyncpg
 
@@ -10,6 +9,8 @@ from dashtam_postgres import _connect
 
 if TYPE_CHECKING:
     from dashtam_postgres._store import PostgresStore
+
+type _Raw = "asyncpg.Connection[Any]"
 
 
 class Announcements:
@@ -22,79 +23,76 @@ class Announcements:
     def __init__(self, store: "PostgresStore") -> None:
         self._store = store
         self._channel = f"{store.schema}.outbox"[:63]
-        self._raw: asyncpg.Connection[Any] | None = None
-        self._connecting = asyncio.Lock()
-        self._heard = 0
-        self._woken = asyncio.Event()
-        self._known: WeakKeyDictionary[asyncio.Task[Any], int] = WeakKeyDictionary()
+        self._raw: _Raw | None = None
+        self._connecting: asyncio.Task[_Raw | None] | None = None
         self._telling: asyncio.Task[None] | None = None
         self._again = False
+        self._woken = asyncio.Event()
 
     def tell(self) -> None:
-        """Wakes waiters here at once, and those elsewhere soon: announcements that come meanwhile are one."""
+        """Wakes who waits here at once, and elsewhere soon: what is announced meanwhile is one announcement."""
         self._wake()
         self._again = True
-        if self._telling is None or self._telling.done():
+        if self._telling is None:
             self._telling = asyncio.create_task(self._tell(), name="dashtam announcement")
 
     async def wait(self, seconds: float) -> None:
-        """Returns when something was announced since this task last returned from here, or in so many seconds."""
-        task = cast("asyncio.Task[Any]", asyncio.current_task())
-        known = self._known.setdefault(task, self._heard)
+        """Returns at the next announcement, or after so many seconds."""
+        woken = self._woken
         try:
             async with asyncio.timeout(seconds):
-                if await self._listening() is None:
-                    await asyncio.sleep(seconds)
-                while known == self._heard:
-                    await self._woken.wait()
+                await self._listening()
+                await woken.wait()
         except TimeoutError:
             return
-        self._known[task] = self._heard
 
     async def aclose(self) -> None:
-        if self._telling is not None:
-            await self._telling
+        for task in (self._telling, self._connecting):
+            if task is not None:
+                await task
         if self._raw is not None:
             await self._raw.close()
-            self._raw = None
 
     async def _tell(self) -> None:
-        while self._again:
-            self._again = False
-            raw = await self._listening()
-            if raw is None:
-                return
-            try:
-                await raw.execute("SELECT pg_notify($1, '')", self._channel)
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-                if not raw.is_closed():
-                    raise
-
-    async def _listening(self) -> "asyncpg.Connection[Any] | None":
-        """The connection, or None while the database does not answer."""
-        async with self._connecting:
-            lost = self._raw
-            if lost is None or lost.is_closed():
-                try:
-                    self._raw = await self._connect()
-                except Exception as error:
-                    if not _connect.unreachable(error):
-                        raise
-                    return None
-                if lost is not None:
-                    self._wake()  # who knows what was missed
-            return self._raw
-
-    async def _connect(self) -> "asyncpg.Connection[Any]":
-        pooled = await self._store.engine.raw_connection()
-        raw = cast("asyncpg.Connection[Any]", pooled.driver_connection)
-        pooled.detach()
         try:
+            while self._again:
+                self._again = False
+                raw = await self._listening()
+                if raw is not None:
+                    await raw.execute("SELECT pg_notify($1, '')", self._channel)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            if self._raw is not None and not self._raw.is_closed():
+                raise
+        finally:
+            self._telling = None
+
+    async def _listening(self) -> _Raw | None:
+        """The connection, or None while the database does not answer. Who stops waiting does not stop others."""
+        if self._raw is not None and not self._raw.is_closed():
+            return self._raw
+        if self._connecting is None:
+            self._connecting = asyncio.create_task(self._connect(), name="dashtam announcements")
+        return await asyncio.shield(self._connecting)
+
+    async def _connect(self) -> _Raw | None:
+        raw: _Raw | None = None
+        try:
+            pooled = await self._store.engine.raw_connection()
+            raw = cast("_Raw", pooled.driver_connection)
+            pooled.detach()
             await raw.execute("SET synchronous_commit TO off")  # an announcement need not outlive a crash
             await raw.add_listener(self._channel, self._hear)
-        except BaseException:
-            raw.terminate()
-            raise
+        except Exception as error:
+            if raw is not None:
+                raw.terminate()
+            if not _connect.unreachable(error):
+                raise
+            return None
+        finally:
+            self._connecting = None
+        if self._raw is not None:
+            self._wake()  # who knows what was missed
+        self._raw = raw
         return raw
 
     def _hear(self, _connection: object, pid: int, _channel: str, _payload: object) -> None:
@@ -102,6 +100,5 @@ class Announcements:
             self._wake()
 
     def _wake(self) -> None:
-        self._heard += 1
         self._woken.set()
         self._woken = asyncio.Event()

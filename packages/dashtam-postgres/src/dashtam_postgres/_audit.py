@@ -39,6 +39,7 @@ _OVERLAP: Final = timedelta(hours=1)
 """How far the store's clock may be set back without a sweep missing an attempt, or its outcome."""
 
 _FIELDS: Final = (*_append.ENTRY.split(", "), "recorded_at")
+_PHASES: Final = {phase.value: phase for phase in Phase}
 _COLUMNS: Final = ", ".join(f"e.{name}::text" if name == "context" else f"e.{name}" for name in _FIELDS)
 
 # Sorting off: what comes after a long pause is many rows that the planner takes for few, and would sort each time
@@ -73,7 +74,7 @@ INSERT INTO audit_checkpoint (tree_size, note, peaks, seen, complete, system_ide
 SELECT $5, $6, $7, $8, $9, system_identifier FROM pg_control_system()
 """
 _LEAVES: Final = f"""
-SELECT l.tree_index, l.leaf_hash, l.entry_id AS leaf_entry_id, l.recorded_at AS leaf_recorded_at, {_COLUMNS}
+SELECT {_COLUMNS}, l.tree_index, l.leaf_hash, l.entry_id AS leaf_entry_id, l.recorded_at AS leaf_recorded_at
 FROM audit_leaf l LEFT JOIN audit_entry e ON e.recorded_at = l.recorded_at AND e.entry_id = l.entry_id
 WHERE {{}} ORDER BY l.tree_index
 """  # noqa: S608 - made of our own column names
@@ -243,8 +244,9 @@ def _seen(rows: Sequence[asyncpg.Record], *, limited: bool) -> tuple[int, int, t
 
 
 def _recorded(row: asyncpg.Record) -> RecordedEntry:
-    said: dict[str, Any] = {name: row[name] for name in _FIELDS}
-    said["phase"] = Phase(said["phase"])
+    """The entry of a row that begins with `_COLUMNS`."""
+    said: dict[str, Any] = dict(zip(_FIELDS, row, strict=False))
+    said["phase"] = _PHASES[said["phase"]]
     said["context"] = json.loads(said["context"])
     return RecordedEntry(**said)
 

@@ -73,7 +73,7 @@ async def _retire(connection: "asyncpg.Connection[Any]", month: datetime, schema
         raise UnavailableError(
             UnavailableCode.STORE_BUSY,
             f"{entries - sealed} of the entries are not sealed yet, nothing was done: let the application run, or "
-            "`dashtam audit seal`, and try again",
+            "`dashtam audit checkpoint`, and try again",
         )
     digest = hashlib.sha256()
     async for row in connection.cursor(_GONE, month, prefetch=10_000):

@@ -3,17 +3,18 @@
 import asyncio
 import os
 import signal
+from functools import partial
+from itertools import count
 from typing import Any, Final
 
 import attrs
 
 import dashtam_postgres
-from dashtam_core.kernel import new_id
 from dashtam_core.messaging import Answer, Call, DurableSubscription, Next, chain
 from faults.world import INSIDE, Called, application, marked, raw
 
 HEARD: Final = (
-    "CREATE TABLE dashtam.heard (at bigint GENERATED ALWAYS AS IDENTITY, id uuid, subscriber text, mark text)",
+    "CREATE TABLE dashtam.heard (at bigint GENERATED ALWAYS AS IDENTITY, subscriber text, mark text)",
     "GRANT SELECT, INSERT ON dashtam.heard TO dashtam_app",
 )
 """The owner makes it before anybody hears."""
@@ -48,24 +49,22 @@ async def _dying(_: str) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-async def relay(url: str) -> None:
-    """Delivers to both subscribers until the end."""
+async def relay(url: str, deliveries: int, seconds: float) -> None:
+    """Delivers to both subscribers, and is killed so many seconds after it began its so many-th delivery."""
     async with (
         dashtam_postgres.open_store(url) as store,
-        application(store, workers=True, subscriptions=subscriptions()),
+        application(store, workers=True, subscriptions=subscriptions(deliveries, seconds)),
     ):
         await asyncio.Event().wait()
 
 
-def subscriptions() -> list[DurableSubscription]:
+def subscriptions(last: int = 0, seconds: float = 0.0) -> list[DurableSubscription]:
     """Two who count what they hear in a table of their own, in the transaction of the delivery."""
-    return [Called.delivered_to(name, _hearing(name)) for name in ("first", "second")]
+    begun = count(1)
 
+    async def hear(name: str, event: Called, unit: Any) -> None:
+        if next(begun) == last:
+            asyncio.get_running_loop().call_later(seconds, os.kill, os.getpid(), signal.SIGKILL)
+        await raw(unit).execute("INSERT INTO heard (subscriber, mark) VALUES ($1, $2)", name, event.mark)
 
-def _hearing(name: str) -> Any:
-    async def hear(event: Called, unit: Any) -> None:
-        await raw(unit).execute(
-            "INSERT INTO heard (id, subscriber, mark) VALUES ($1, $2, $3)", new_id(), name, event.mark
-        )
-
-    return hear
+    return [Called.delivered_to(name, partial(hear, name)) for name in ("first", "second")]

@@ -21,6 +21,7 @@ class Zygote:
     """The process that forks, as the test sees it. It ends with its input, and its children with it."""
 
     process: "subprocess.Popen[str]"
+    asking: asyncio.Lock = attrs.field(factory=asyncio.Lock)
 
     @classmethod
     def start(cls) -> "Zygote":
@@ -40,7 +41,9 @@ class Zygote:
 
     async def ended(self, pid: int) -> int:
         """Waits for the end of a process; its exit code, or a signal's number below zero."""
-        return cast("int", await self._asked({"wait": pid}))
+        while (code := await self._asked({"wait": pid})) is None:  # noqa: ASYNC110 - it is another process
+            await asyncio.sleep(0.02)
+        return cast("int", code)
 
     def stop(self) -> None:
         self.process.communicate("", timeout=30)
@@ -48,9 +51,10 @@ class Zygote:
     async def _asked(self, job: dict[str, Any]) -> Any:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        self.process.stdin.write(json.dumps(job) + "\n")
-        self.process.stdin.flush()
-        line = await asyncio.to_thread(self.process.stdout.readline)
+        async with self.asking:
+            self.process.stdin.write(json.dumps(job) + "\n")
+            self.process.stdin.flush()
+            line = await asyncio.to_thread(self.process.stdout.readline)
         assert line, "the zygote has ended"
         return json.loads(line)
 
@@ -61,8 +65,8 @@ def main() -> None:
     for line in sys.stdin:
         job = json.loads(line)
         if "wait" in job:
-            _, status = os.waitpid(job["wait"], 0)
-            answer = os.waitstatus_to_exitcode(status)
+            ended, status = os.waitpid(job["wait"], os.WNOHANG)
+            answer = os.waitstatus_to_exitcode(status) if ended else None
         else:
             answer = _forked(getattr(jobs, job.pop("do")), job)
         sys.stdout.write(f"{json.dumps(answer)}\n")

@@ -11,8 +11,6 @@ from conftest import APP_ROLE, Database
 from dashtam_core.kernel import Subject
 
 OWNER, APP, WORKER = "owner", "app", "worker"
-TRIGGERS_OFF = "SET LOCAL session_replication_role = replica"
-"""What a superuser may do; tables whose triggers fire always do not mind."""
 
 
 @asynccontextmanager

@@ -15,7 +15,7 @@ from dashtam_postgres import _connect
 from dashtam_postgres._store import DEFAULT_SCHEMA
 from dashtam_postgres._tables import GRANTS, WORKER_GRANTS
 
-_LOCK: Final = 0x64617368  # any number that is always the same: two upgrades at once run one after the other
+LOCK: Final = 0x64617368  # any number that is always the same: what the owner does runs one after the other
 _ROLE_EXISTS: Final = text("SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = :role)")
 _WITHOUT_POLICY: Final = text("""
     SELECT relname FROM pg_class c WHERE relnamespace = to_regnamespace(:schema) AND relname = ANY (:tables)
@@ -44,7 +44,7 @@ async def upgrade(
     engine = _connect.engine(admin_url, pool_size=1)
     try:
         async with engine.begin() as connection:
-            await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+            await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
             await _make_roles(connection, app_role, app_password, worker)
             await connection.exec_driver_sql(f'CREATE SCHEMA IF NOT EXISTS "{schema}"')
             await connection.exec_driver_sql(f'SET LOCAL search_path TO "{schema}"')

@@ -11,6 +11,7 @@ import attrs
 from dashtam_core.audit import RETIRE_ACTION, AttemptId, AuditEntry, EntryId, Json, Phase
 from dashtam_core.kernel import ANONYMOUS, UnavailableCode, UnavailableError, new_id
 from dashtam_postgres import _append, _connect
+from dashtam_postgres._migrate import LOCK
 from dashtam_postgres._store import DEFAULT_SCHEMA
 
 _PARTITIONS: Final = """
@@ -51,6 +52,7 @@ async def retire(admin_url: str, before: date, *, schema: str = DEFAULT_SCHEMA) 
         try:
             async with connection.transaction():
                 await connection.execute(f"SET LOCAL search_path TO \"{schema}\"; SET LOCAL lock_timeout TO '5s'")
+                await connection.execute("SELECT pg_advisory_xact_lock($1)", LOCK)
                 return await _retire(connection, month, schema)
         finally:
             await connection.close()

@@ -1,8 +1,10 @@
 """The audit trail on a real PostgreSQL: its months, its roles, sealing across limits and clusters, sweeping."""
 
 import asyncio
+import random
 import subprocess
 from datetime import UTC, datetime, timedelta
+from itertools import count
 
 import asyncpg
 import pytest
@@ -20,15 +22,16 @@ from conformance.record_rows import (
     root_of,
     tell,
 )
-from conformance.store_rows import ANN
+from conformance.store_rows import ANN, BEN
 from conftest import APP_ROLE, Database
 from dashtam_core.audit import AuditEntry, EntryFilter, Phase, RecordedEntry
-from dashtam_core.kernel import UnavailableCode, UnavailableError
+from dashtam_core.kernel import UnavailableCode, UnavailableError, new_id
 from dashtam_core.store import Store
 from dashtam_embedded._binaries import postgres_bin
 from dashtam_postgres import PostgresStore
 from integration.postgres.acting import APP, OWNER, WORKER, acting, as_login, tampering
 
+PARTITION = f"audit_entry_{datetime.now(UTC):%Y_%m}"
 INSERT = (
     "INSERT INTO audit_entry (entry_id, attempt_id, occurred_at, user_id, action, phase, resource_type, channel"
 )
@@ -58,6 +61,31 @@ async def check_tree(store: Store) -> None:
 # -- what nobody can change --------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("role", [OWNER, APP, WORKER])
+@pytest.mark.parametrize("table", ["audit_entry", PARTITION, "audit_leaf", "audit_checkpoint"])
+@pytest.mark.parametrize("change", ["UPDATE {} SET {} = {}", "DELETE FROM {}"])
+@pytest.mark.parametrize("rows", ["", " WHERE false"])
+async def test_the_trail_cannot_be_changed(
+    database: Database, role: str, table: str, change: str, rows: str
+) -> None:
+    """Changing and deleting raise for everybody, the owner too, even where no row is met."""
+    column = {"audit_leaf": "leaf_hash", "audit_checkpoint": "note"}.get(table, "action")
+    await refused(database, role, change.format(table, column, column) + rows)
+
+
+@pytest.mark.parametrize("role", [OWNER, APP, WORKER])
+@pytest.mark.parametrize("table", ["audit_entry", PARTITION, "audit_leaf", "audit_checkpoint"])
+async def test_the_trail_cannot_be_emptied(database: Database, role: str, table: str) -> None:
+    """TRUNCATE is refused for the whole and for a single month."""
+    await refused(database, role, f"TRUNCATE {table}")
+
+
+async def refused(database: Database, role: str, statement: str) -> None:
+    async with acting(database, role) as connection:
+        with pytest.raises(asyncpg.InsufficientPrivilegeError, match="append-only" if role == OWNER else "denied"):
+            await connection.execute(statement)
+
+
 @pytest.mark.parametrize(
     "statement",
     [
@@ -72,6 +100,55 @@ async def test_there_is_no_way_around_the_triggers(database: Database, statement
     async with acting(database, OWNER) as owner:
         with pytest.raises(asyncpg.InsufficientPrivilegeError, match="append-only"):
             await owner.execute(statement)
+
+
+@pytest.mark.parametrize("role", [APP, WORKER])
+@pytest.mark.parametrize("forged", ["recorded_at) SELECT {}, '2020-01-01'", "xid) SELECT {}, '1'"])
+async def test_when_and_where_it_was_recorded_cannot_be_forged(database: Database, role: str, forged: str) -> None:
+    """Time and transaction are the store's to say: whoever names them is refused."""
+    async with acting(database, role) as connection:
+        await connection.execute(f"{INSERT}, context) SELECT {VALUES}, '{{}}'")
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await connection.execute(f"{INSERT}, context, " + forged.format(f"{VALUES}, '{{}}'"))
+
+
+EVENT = "INSERT INTO outbox (event_id, user_id, name, payload{}) SELECT gen_random_uuid(), '{}', 'Noted', ''{}"
+
+
+@pytest.mark.parametrize(
+    ("role", "statement"),
+    [
+        (APP, "INSERT INTO audit_leaf VALUES (0, now(), gen_random_uuid(), 'hash')"),
+        (APP, "INSERT INTO audit_checkpoint (tree_size) VALUES (1)"),
+        (APP, "SELECT FROM audit_checkpoint"),
+        (APP, "SELECT FROM inbox"),
+        (APP, f"SELECT FROM {PARTITION}"),
+        (APP, f"INSERT INTO {PARTITION} (entry_id) VALUES (gen_random_uuid())"),
+        (APP, "SELECT audit_partitions()"),
+        (APP, "UPDATE outbox SET name = 'x'"),
+        (APP, EVENT.format(", xid", ANN.user_id, ", '1'")),
+        (APP, EVENT.format(", created_at", ANN.user_id, ", now()")),
+        (APP, EVENT.format("", BEN.user_id, "")),
+        (WORKER, EVENT.format("", ANN.user_id, "")),
+        (WORKER, "UPDATE outbox SET name = 'x'"),
+        (WORKER, "SELECT FROM account"),
+        (WORKER, "SELECT FROM person_key"),
+        (WORKER, "SELECT audit_guard('audit_entry')"),
+    ],
+)
+async def test_no_role_may_do_more_than_it_needs(database: Database, role: str, statement: str) -> None:
+    """The application writes its subject's events and no leaves; the worker seals and delivers, and writes no data."""
+    async with acting(database, role, ANN) as connection:
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await connection.execute(statement)
+
+
+async def test_the_trail_shows_each_their_own(store: PostgresStore, database: Database) -> None:
+    """Row-level security alone shows a person their entries, events, answers and keys, and nobody else's."""
+    await store.audit.record([entry("hers"), entry("his", user_id=BEN.user_id)])
+    async with acting(database, APP, ANN) as connection:
+        assert [row["action"] for row in await connection.fetch("SELECT action FROM audit_entry")] == ["hers"]
+    assert await actions_of(store) == ["hers", "his"]
 
 
 # -- room for what comes -----------------------------------------------------------------------------------------
@@ -116,7 +193,74 @@ async def test_opening_makes_room_in_time(database: Database) -> None:
         assert await partitions(database) == months(12)
 
 
+async def test_without_room_nothing_is_committed(store: PostgresStore, database: Database) -> None:
+    """Where an entry cannot be kept the attempt fails, and so does the change it belongs to."""
+    await drop(database, PARTITION)
+    with pytest.raises(asyncpg.CheckViolationError):
+        await store.audit.record([entry()])
+
+    async def change() -> None:
+        async with store.unit_of_work(ANN) as unit:
+            await unit.answers.claim("command", "key")
+            unit.trail.add(entry())
+            await unit.raw.execute("INSERT INTO person_key VALUES ($1, $2, 'key')", new_id(), ANN.user_id)
+
+    with pytest.raises(asyncpg.CheckViolationError):
+        await change()
+    async with store.unit_of_work(ANN) as unit:
+        assert await unit.person_keys.current() is None
+
+
 # -- sealing -----------------------------------------------------------------------------------------------------
+
+
+async def test_sealing_beside_writers_that_hold_transactions_open(
+    store: PostgresStore, database: Database
+) -> None:
+    """Twelve writers that keep transactions open at random, savepoints among them, and two processes that seal."""
+    turns, done = count(), asyncio.Event()
+    chance = random.Random(7)
+
+    async def write() -> None:
+        while next(turns) < 240:
+            async with store.unit_of_work(ANN) as unit:
+                unit.trail.add(entry())
+                await unit.flush()
+                for _ in range(chance.randrange(30)):
+                    await asyncio.sleep(0)
+                async with unit.raw.transaction():
+                    unit.trail.add(entry())
+                    await unit.flush()
+                if chance.random() < 0.2:
+                    unit.discard()
+
+    async def seal(by: PostgresStore) -> None:
+        while not done.is_set():
+            await by.audit.seal(PlainSealer(), limit=chance.choice([1, 3, 50]))
+
+    async def write_all() -> None:
+        await asyncio.gather(*[write() for _ in range(12)])
+        done.set()
+
+    async with dashtam_postgres.open_store(database.app_url, pool_size=2) as other:
+        await asyncio.wait_for(asyncio.gather(write_all(), seal(store), seal(other)), 60)
+    await seal_all(store)
+    await check_tree(store)
+
+
+async def test_an_open_transaction_holds_back_nothing_but_its_own(store: PostgresStore) -> None:
+    """Whatever was committed meanwhile is sealed at once, and the late entry when it comes, whatever its number."""
+    async with store.unit_of_work(ANN) as unit:
+        unit.trail.add(entry("late"))
+        await unit.flush()
+        for number in range(3):
+            await store.audit.record([entry(str(number))])
+            assert await seal_all(store, limit=1) == 1
+        assert (await store.audit.lag()).unsealed == 0
+    lag = await store.audit.lag()
+    assert (lag.unsealed, lag.oldest_seconds > 0) == (1, True)
+    assert await seal_all(store) == 1
+    await check_tree(store)
 
 
 async def test_two_transactions_that_overlap_the_limit_are_both_sealed(store: PostgresStore) -> None:

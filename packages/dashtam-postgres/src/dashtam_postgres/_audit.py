@@ -11,6 +11,7 @@ import asyncpg
 import attrs
 
 from dashtam_core.audit import (
+    AuditCode,
     AuditEntry,
     EntryFilter,
     EntryId,
@@ -21,7 +22,7 @@ from dashtam_core.audit import (
     Sealer,
     SealingLag,
 )
-from dashtam_core.kernel import ANONYMOUS, Subject, UserId
+from dashtam_core.kernel import ANONYMOUS, Subject, UnavailableError, UserId
 from dashtam_postgres import _append
 from dashtam_postgres._lease import Lease
 from dashtam_postgres._transactions import where
@@ -63,6 +64,13 @@ _UNSEALED: Final = {
     for complete, upper in {True: " AND e.xid < pg_snapshot_xmax(pg_current_snapshot())", False: ""}.items()
 }
 _AGE: Final = "extract(epoch FROM clock_timestamp() - min(recorded_at))"
+_STRAY: Final = f"""
+SELECT {_COLUMNS} FROM audit_entry e WHERE NOT EXISTS (
+    SELECT FROM audit_leaf l WHERE l.recorded_at = e.recorded_at AND l.entry_id = e.entry_id
+) AND (
+    e.xid < $2 AND e.xid <> ALL ($1::xid8[]) OR $4 AND e.xid >= pg_snapshot_xmax(pg_current_snapshot())
+) ORDER BY e.recorded_at, e.entry_id LIMIT $3
+"""  # noqa: S608 - made of our own column names
 _KEEP: Final = """
 WITH leaf AS (
     INSERT INTO audit_leaf (tree_index, recorded_at, entry_id, leaf_hash)
@@ -134,6 +142,8 @@ class PostgresAuditLog:
     async def entries(
         self, wanted: EntryFilter, /, *, after: tuple[datetime, EntryId] | None, limit: int
     ) -> Sequence[RecordedEntry]:
+        if wanted.stray:
+            return await self._strays(limit)
         conditions, values = where(
             {
                 "e.user_id = {}": (wanted.user_id,),
@@ -161,8 +171,8 @@ class PostgresAuditLog:
             if rows:
                 batch = await asyncio.to_thread(sealer, sealed.frontier, [_recorded(row) for row in rows])
                 limited = len(rows) == limit
-                await unit.raw.execute(
-                    _KEEP,
+                await _keep(
+                    unit.raw,
                     sealed.frontier.size,
                     [row["recorded_at"] for row in rows],
                     [row["entry_id"] for row in rows],
@@ -223,6 +233,12 @@ class PostgresAuditLog:
             unsealed, seconds = await unit.raw.fetchrow(query, *sealed.window, None) or (0, None)
         return SealingLag(unsealed, float(seconds or 0))
 
+    async def _strays(self, limit: int) -> Sequence[RecordedEntry]:
+        async with self._store.work() as unit:
+            sealed = _Sealed.of(await unit.raw.fetchrow(_LAST))
+            rows = await unit.raw.fetch(_STRAY, *sealed.window, limit, sealed.complete)
+        return [_recorded(row) for row in rows]
+
     def _reading(self, user_id: UserId | None) -> "AbstractAsyncContextManager[PostgresUnit]":
         """Who looks at one person's entries needs no more than that person may see."""
         if user_id is None:
@@ -232,6 +248,17 @@ class PostgresAuditLog:
     async def _leaves(self, condition: str, *values: object) -> Sequence[Leaf]:
         async with self._store.work() as unit:
             return [_leaf(row) for row in await unit.raw.fetch(_LEAVES.format(condition), *values)]
+
+
+async def _keep(raw: "asyncpg.Connection[Any]", *values: object) -> None:
+    try:
+        await raw.execute(_KEEP, *values)
+    except asyncpg.UniqueViolationError as error:
+        raise UnavailableError(
+            AuditCode.AUDIT_TAMPERED,
+            "the audit log was tampered with: a leaf that no checkpoint covers stands where the next one belongs. "
+            "Nothing is sealed any more: compare it with an export or a backup",
+        ) from error
 
 
 def _seen(rows: Sequence[asyncpg.Record], *, limited: bool) -> tuple[int, int, tuple[int, ...]]:

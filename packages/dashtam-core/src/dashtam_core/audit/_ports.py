@@ -38,6 +38,8 @@ class EntryFilter:
     resource_id: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    stray: bool = False
+    """Only entries that have no leaf and that sealing has gone past: put in by somebody else."""
 
 
 @attrs.frozen
@@ -88,7 +90,8 @@ class AuditLog(Protocol):
         """Gives `sealer` up to `limit` entries that have no leaf yet, in the tree's order, and keeps its answer.
 
         One at a time, in all processes together. Answers how many were sealed; None if somebody else is at it.
-        `sealer` may be called in another thread.
+        `sealer` may be called in another thread. Raises `UnavailableError` with the code `audit_tampered` where a
+        leaf stands that no checkpoint covers.
         """
         ...
 

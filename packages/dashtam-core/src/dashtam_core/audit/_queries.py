@@ -29,7 +29,7 @@ from dashtam_core.audit._ports import AuditLog, EntryFilter, Leaf
 from dashtam_core.audit._sealing import Sealing
 from dashtam_core.audit._vault import PersonalVault
 from dashtam_core.audit._verify import Verified, Verifier, log_records
-from dashtam_core.kernel import Failure, Page, Permission, Result, Success, map_success
+from dashtam_core.kernel import Failure, Page, Permission, Result, Success, UnavailableError, map_success
 from dashtam_core.messaging import Command, Notes, Query
 
 _log: Final = logging.getLogger(__name__)
@@ -208,7 +208,19 @@ class VerifyAuditLogHandler(_Prepared[VerifyAuditLog, Verified]):
             if verifier.failure is not None:
                 break
         self.notes.context["tree_size"] = now.tree_size
-        return verifier.finish()
+        verdict = verifier.finish()
+        return verdict if isinstance(verdict, Failure) else await self._whole(verdict)
+
+    async def _whole(self, verdict: Success[Verified]) -> Result[Verified, AuditRefused]:
+        """The verdict on the tree, unless there is an entry that is in no tree."""
+        stray = await self.log.entries(EntryFilter(stray=True), after=None, limit=1)
+        if not stray:
+            return verdict
+        return _refused(
+            AuditCode.AUDIT_TAMPERED,
+            f"the audit log was tampered with: the entry {stray[0].entry_id} is in no tree although sealing has "
+            "gone past it, so it was put in. Keep the log as it is, and compare it with an export or a backup",
+        )
 
 
 @attrs.frozen
@@ -254,10 +266,15 @@ async def _sealed(
 ) -> Result[tuple[SignedCheckpoint, Checkpoint, VerifierKey], AuditRefused]:
     """The latest checkpoint, after everything recorded until now was sealed."""
     key = VerifierKey.of(sealing.signer)
-    for _ in range(_PATIENCE):
-        if await sealing.seal() is not None:
-            break
-        await asyncio.sleep(_MOMENT_SECONDS)  # another process seals right now
+    try:
+        for _ in range(_PATIENCE):
+            if await sealing.seal() is not None:
+                break
+            await asyncio.sleep(_MOMENT_SECONDS)  # another process seals right now
+    except UnavailableError as error:
+        if error.code is not AuditCode.AUDIT_TAMPERED:
+            raise
+        return _refused(AuditCode.AUDIT_TAMPERED, error.message)
     last = await log.checkpoints(last=True)
     if not last:
         return _refused(AuditCode.SEALING_BUSY, "another process seals the log right now: try again in a moment")

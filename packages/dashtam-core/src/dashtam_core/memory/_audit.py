@@ -142,7 +142,8 @@ def _meets(entry: RecordedEntry, wanted: EntryFilter) -> bool:
         "resource_id": wanted.resource_id,
     }
     return (
-        all(value is None or getattr(entry, name) == value for name, value in asked.items())
+        not wanted.stray  # here, every entry is sealed in its turn
+        and all(value is None or getattr(entry, name) == value for name, value in asked.items())
         and (wanted.since is None or wanted.since <= entry.recorded_at)
         and (wanted.until is None or entry.recorded_at < wanted.until)
     )

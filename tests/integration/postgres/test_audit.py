@@ -137,7 +137,7 @@ EVENT = "INSERT INTO outbox (event_id, user_id, name, payload{}) SELECT gen_rand
     ],
 )
 async def test_no_role_may_do_more_than_it_needs(database: Database, role: str, statement: str) -> None:
-    """The application writes its subject's events and no leaves; the worker seals and delivers, and writes no data."""
+    """The application writes its subject's events and no leaves; the worker seals and delivers, and no more."""
     async with acting(database, role, ANN) as connection:
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await connection.execute(statement)
@@ -217,7 +217,7 @@ async def test_without_room_nothing_is_committed(store: PostgresStore, database:
 async def test_sealing_beside_writers_that_hold_transactions_open(
     store: PostgresStore, database: Database
 ) -> None:
-    """Twelve writers that keep transactions open at random, savepoints among them, and two processes that seal."""
+    """Twelve writers that keep transactions open at random, with savepoints, and two processes that seal."""
     turns, done = count(), asyncio.Event()
     chance = random.Random(7)
 
@@ -228,9 +228,10 @@ async def test_sealing_beside_writers_that_hold_transactions_open(
                 await unit.flush()
                 for _ in range(chance.randrange(30)):
                     await asyncio.sleep(0)
-                async with unit.raw.transaction():
-                    unit.trail.add(entry())
-                    await unit.flush()
+                await unit.raw.execute("SAVEPOINT within")
+                unit.trail.add(entry())
+                await unit.flush()
+                await unit.raw.execute("RELEASE within")
                 if chance.random() < 0.2:
                     unit.discard()
 
@@ -282,7 +283,7 @@ async def test_an_id_that_is_there_twice_does_not_stop_sealing(store: PostgresSt
     one = entry("one")
     for _ in range(2):
         await store.audit.record([one])
-    assert await seal_all(store) == 2
+        assert await seal_all(store) == 1
     await check_tree(store)
 
 

@@ -69,7 +69,7 @@ async def entries(dashtam: Dashtam) -> list[RecordedEntry]:
 
 
 @pytest.mark.parametrize("ends", ["well", "badly", "raised"])
-@pytest.mark.parametrize("noted", [1.5, object(), {"deep": [2**53]}], ids=str)
+@pytest.mark.parametrize("noted", [1.5, object(), {"deep": [2**53]}], ids=["fraction", "object", "integer"])
 async def test_a_note_that_cannot_be_kept_fails_the_command(ends: str, noted: object) -> None:
     """It is a bug that its caller hears of; the attempt has its outcome all the same, and what survives survives."""
     world = World()

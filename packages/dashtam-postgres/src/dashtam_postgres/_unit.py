@@ -122,7 +122,10 @@ class PostgresUnit:
 
     @property
     def raw(self) -> "asyncpg.Connection[Any]":
-        """Asyncpg's connection, in the same transaction: for the paths where SQLAlchemy's price counts."""
+        """Asyncpg's connection, in the same transaction: for the paths where SQLAlchemy's price counts.
+
+        asyncpg's own `transaction()` refuses to nest in one that it did not begin: write SAVEPOINT instead.
+        """
         assert self._raw is not None, "a repository is used inside its unit of work, never while preparing"
         assert self._raw.is_in_transaction(), "nothing runs outside the unit's transaction"
         return self._raw

@@ -250,7 +250,7 @@ async def test_sealing_beside_writers_that_hold_transactions_open(
 
 
 async def test_an_open_transaction_holds_back_nothing_but_its_own(store: PostgresStore) -> None:
-    """Whatever was committed meanwhile is sealed at once, and the late entry when it comes, whatever its number."""
+    """What was committed meanwhile is sealed at once, and the late entry when it comes, whatever its number."""
     async with store.unit_of_work(ANN) as unit:
         unit.trail.add(entry("late"))
         await unit.flush()

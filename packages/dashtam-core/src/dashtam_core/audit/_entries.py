@@ -25,6 +25,7 @@ MAX_DEPTH: Final = 32
 """How deep the lists and objects of a context may be nested."""
 
 _encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
+_quoted: Final = json.encoder.encode_basestring
 _NUL: Final = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 
@@ -85,7 +86,7 @@ def check_context(context: Mapping[str, Json], /) -> None:
     That is a float or another type that `Json` does not name, an integer beyond 2**53-1 either way, text with
     U+0000 or half a surrogate pair, and nesting deeper than `MAX_DEPTH`.
     """
-    _bytes(_plain(context))
+    _encoded(_encode(_plain(context)))
 
 
 def canonical(entry: RecordedEntry, /) -> bytes:
@@ -94,25 +95,20 @@ def canonical(entry: RecordedEntry, /) -> bytes:
     JSON after RFC 8785 with a member for every field, `personal` as lower-case hexadecimal digits, and `v`, the
     version of this form. Raises `ValueError` as `check_context` does, and for an instant without a time zone.
     """
-    return _bytes(
-        {  # in the order of RFC 8785
-            "action": entry.action,
-            "attempt_id": str(entry.attempt_id),
-            "channel": entry.channel,
-            "code": entry.code,
-            "context": _plain(entry.context),
-            "entry_id": str(entry.entry_id),
-            "occurred_at": instant_text(entry.occurred_at),
-            "personal": None if entry.personal is None else entry.personal.hex(),
-            "phase": entry.phase,
-            "recorded_at": instant_text(entry.recorded_at),
-            "request_id": entry.request_id,
-            "resource_id": entry.resource_id,
-            "resource_type": entry.resource_type,
-            "user_id": str(entry.user_id),
-            "v": 1,
-        }
+    # In the order of RFC 8785. Written out: every entry passes here, and a serializer takes three times as long.
+    return _encoded(
+        f'{{"action":{_quoted(entry.action)},"attempt_id":"{entry.attempt_id}","channel":{_quoted(entry.channel)},'
+        f'"code":{_optional(entry.code)},"context":{_encode(_plain(entry.context)) if entry.context else "{}"},'
+        f'"entry_id":"{entry.entry_id}","occurred_at":"{instant_text(entry.occurred_at)}",'
+        f'"personal":{"null" if entry.personal is None else f'"{entry.personal.hex()}"'},"phase":"{entry.phase}",'
+        f'"recorded_at":"{instant_text(entry.recorded_at)}","request_id":{_optional(entry.request_id)},'
+        f'"resource_id":{_optional(entry.resource_id)},"resource_type":{_quoted(entry.resource_type)},'
+        f'"user_id":"{entry.user_id}","v":1}}'
     )
+
+
+def _optional(text: str | None) -> str:
+    return "null" if text is None else _quoted(text)
 
 
 def leaf_hash(entry: RecordedEntry, /) -> bytes:
@@ -124,11 +120,11 @@ def instant_text(instant: datetime, /) -> str:
     """RFC 3339 in UTC with exactly six digits after the second, so that text sorts as time does."""
     if instant.utcoffset() is None:
         raise ValueError(f"an instant of the audit log has a time zone: {instant.isoformat()} has none")
-    return instant.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+    utc = instant if instant.tzinfo is UTC else instant.astimezone(UTC)
+    return utc.isoformat(timespec="microseconds")[:-6] + "Z"
 
 
-def _bytes(document: Mapping[str, Json]) -> bytes:
-    text = _encode(document)
+def _encoded(text: str) -> bytes:
     if "\\u0000" in text and _NUL.search(text):
         raise ValueError("text in the audit log cannot hold U+0000: no store keeps it")
     try:

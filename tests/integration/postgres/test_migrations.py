@@ -148,8 +148,10 @@ async def test_another_version_says_which_side_is_behind(database: Database, ver
         "ALTER ROLE strong SUPERUSER",
         f"ALTER ROLE strong BYPASSRLS; GRANT USAGE ON SCHEMA dashtam TO strong; {READ}",
         f"ALTER SCHEMA dashtam OWNER TO strong; ALTER TABLE dashtam.account OWNER TO strong; {READ}",
+        f"GRANT dashtam TO strong WITH INHERIT FALSE, SET TRUE; GRANT USAGE ON SCHEMA dashtam TO strong; {READ}",
+        f"GRANT {APP_ROLE}_worker TO strong; GRANT USAGE ON SCHEMA dashtam TO strong; {READ}",
     ],
-    ids=["superuser", "bypasses row-level security", "owner of a table"],
+    ids=["superuser", "bypasses row-level security", "owner of a table", "may become the owner", "is the worker"],
 )
 async def test_a_role_that_is_too_strong_is_refused(database: Database, power: str) -> None:
     """A role that could walk past row-level security, or switch it off, cannot serve."""

@@ -31,8 +31,8 @@ SIGNER = Ed25519Signer.from_seed("example.com/audit", b"s" * 32)
 INSERT = """
 INSERT INTO dashtam.audit_entry
     (entry_id, attempt_id, occurred_at, user_id, action, phase, resource_type, channel, context, recorded_at)
-SELECT gen_random_uuid(), gen_random_uuid(), now(), gen_random_uuid(), 'open', 'denied', 'account', 'library', '{}',
-    $1::timestamptz + n * interval '1 second' FROM generate_series(1, $2) AS n
+SELECT gen_random_uuid(), gen_random_uuid(), now(), gen_random_uuid(), 'open', 'denied', 'account', 'library',
+    '{}', $1::timestamptz + n * interval '1 second' FROM generate_series(1, $2) AS n
 """
 
 

@@ -71,7 +71,7 @@ async def entries(dashtam: Dashtam) -> list[RecordedEntry]:
 @pytest.mark.parametrize("ends", ["well", "badly", "raised"])
 @pytest.mark.parametrize("noted", [1.5, object(), {"deep": [2**53]}], ids=["fraction", "object", "integer"])
 async def test_a_note_that_cannot_be_kept_fails_the_command(ends: str, noted: object) -> None:
-    """It is a bug that its caller hears of; the attempt has its outcome all the same, and what survives survives."""
+    """Its caller hears of the bug; the attempt has an outcome all the same, and what survives survives."""
     world = World()
     async with world.opening as dashtam:
         with pytest.raises(ZeroDivisionError if ends == "raised" else ValueError):

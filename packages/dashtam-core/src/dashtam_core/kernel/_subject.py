@@ -29,7 +29,7 @@ ANONYMOUS: Final = Subject(UserId(UUID(int=0)), frozenset())
 
 @attrs.frozen
 class Origin:
-    """Where a message came from, as the audit trail tells it. `channel` is the edge: library, cli, http, worker."""
+    """Where a message came from, as the audit trail tells it. `channel` is the edge: library, cli or http."""
 
     channel: str = "library"
     ip_address: str | None = None

@@ -3,10 +3,13 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
+import typer
+from typer.testing import CliRunner
 
 import dashtam_postgres
 from conformance.record_rows import PlainSealer, entries_of, entry, leaves_of
@@ -25,6 +28,7 @@ from dashtam_core.audit import (
 )
 from dashtam_core.kernel import SystemClock, UnavailableError
 from dashtam_postgres import PostgresStore, Retired, retire
+from dashtam_postgres._cli import add_db
 from integration.postgres.acting import as_login
 
 SIGNER = Ed25519Signer.from_seed("example.com/audit", b"s" * 32)
@@ -158,3 +162,34 @@ async def test_two_who_retire_at_once_do_it_once(
     both = await asyncio.gather(*[retire(kept.admin_url, date(2024, 4, 1)) for _ in range(2)])
     assert sorted(each.entries for each in both) == [0, 3]
     assert await verified(store) == (2, 3)
+
+
+async def test_the_command_says_what_to_do_with_what_it_took_out(
+    store: PostgresStore,
+    kept: Database,
+    owner: "asyncpg.Connection[Any]",
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """`dashtam db retire` names the tables, says when there is nothing to do, and refuses what is no month."""
+    app = typer.Typer()
+    add_db(app)
+    monkeypatch.chdir(tmp_path)
+
+    def run(before: str) -> tuple[int, str]:
+        done = CliRunner().invoke(app, ["db", "retire", "--before", before])
+        return done.exit_code, done.output
+
+    assert (await asyncio.to_thread(run, "2024-04"))[0] == 3
+    monkeypatch.setenv("DASHTAM_STORE_ADMIN_URL", kept.admin_url)
+    await record_in(owner, datetime(2024, 3, 1, tzinfo=UTC), 3)
+    code, said = await asyncio.to_thread(run, "2024-04")
+    assert (code, "not sealed" in said) == (3, True)
+    await store.audit.seal(PlainSealer(), limit=9)
+    code, said = await asyncio.to_thread(run, "2024-04")
+    assert code == 0
+    assert "3 entries" in said
+    assert "audit_entry_2024_03" in said
+    assert "pg_dump" in said
+    assert "nothing to do" in (await asyncio.to_thread(run, "2024-04"))[1]
+    assert (await asyncio.to_thread(run, "April"))[0] == 2

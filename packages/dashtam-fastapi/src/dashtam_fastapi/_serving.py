@@ -8,7 +8,7 @@ import socket
 import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 import uvicorn
 from fastapi import FastAPI
@@ -56,8 +56,12 @@ def until_signalled(stop: Callable[[], object]) -> Generator[None]:
         return
     loop = asyncio.get_running_loop()
 
+    def end() -> None:
+        loop.set_exception_handler(_pass_over_lost_connections)
+        stop()
+
     def heard(*_: object) -> None:
-        loop.call_soon_threadsafe(stop)
+        loop.call_soon_threadsafe(end)
 
     before = {each: signal.signal(each, heard) for each in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -65,6 +69,12 @@ def until_signalled(stop: Callable[[], object]) -> Generator[None]:
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)
+
+
+def _pass_over_lost_connections(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """A connection to the database that was being made when the signal came leaves a future that nobody asks."""
+    if not isinstance(context.get("exception"), ConnectionError):
+        loop.default_exception_handler(context)
 
 
 class _Server(uvicorn.Server):

@@ -14,7 +14,7 @@ from api.conftest import MAX_BYTES
 from api.people import LinesPlugin, Person, lines, problem
 from api.test_limits import HEAD, HEADERS
 from dashtam_core import UnavailableError
-from dashtam_fastapi import serve
+from dashtam_fastapi import serve, until_signalled
 from dashtam_fastapi._serving import _listening
 
 REQUEST = (
@@ -106,3 +106,15 @@ def test_answers_are_not_held_back() -> None:
     """The socket names its protocol: only then does asyncio switch Nagle's algorithm off for each connection."""
     with _listening("127.0.0.1", 0) as listener:
         assert listener.proto == socket.IPPROTO_TCP
+
+
+async def test_a_signal_passes_over_connections_being_made(caplog: pytest.LogCaptureFixture) -> None:
+    """What a cancelled attempt to connect leaves behind is not told of; whatever else nobody asked for is."""
+    stopped = asyncio.Event()
+    with until_signalled(stopped.set):
+        signal.raise_signal(signal.SIGTERM)
+        await stopped.wait()
+    loop = asyncio.get_running_loop()
+    loop.call_exception_handler({"message": "one", "exception": ConnectionError("lost")})
+    loop.call_exception_handler({"message": "two", "exception": ZeroDivisionError()})
+    assert [record.getMessage() for record in caplog.records] == ["two"]

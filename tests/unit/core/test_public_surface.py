@@ -20,9 +20,9 @@ PUBLIC: dict[str, str] = {
         "EVENTS_MANAGE ROUTES Answer Answers BusClosedError Call Command DeadLetter Deliveries Delivery "
         "DomainEvent DurableSubscription Effect EventBus ForgetSubscriber Handler Handover KeptAnswer KeyState "
         "ListDeadLetters "
-        "LogContext Message Next Notes Outbox OutboxLag Outgoing PreparingHandler Publish Query RefusalCode "
-        "Refused Relay RetryDeadLetters Route Stage StoredEvent Subscription UnitOfWork chain earlier_answer "
-        "emit error_code idempotent prepare settle transaction"
+        "LogContext Message Next Notes Outbox OutboxLag Outgoing PreparedAnswer PreparingHandler Publish Query "
+        "RefusalCode Refused Relay RetryDeadLetters Route Stage StoredEvent Subscription UnitOfWork chain "
+        "earlier_answer emit error_code idempotent prepare settle transaction"
     ),
     "dashtam_core.audit": (
         "AUDIT_READ RETIRE_ACTION ROUTES Attempt AttemptId AuditCode AuditEntry AuditLog AuditRecorder "

@@ -30,7 +30,7 @@ from dashtam_core.audit._sealing import Sealing
 from dashtam_core.audit._vault import PersonalVault
 from dashtam_core.audit._verify import Verified, Verifier, log_records
 from dashtam_core.kernel import Failure, Page, Permission, Result, Success, UnavailableError, map_success
-from dashtam_core.messaging import Command, Notes, Query
+from dashtam_core.messaging import Command, Notes, PreparedAnswer, Query
 
 _log: Final = logging.getLogger(__name__)
 
@@ -131,15 +131,7 @@ class ExportAuditLog(Query[int, AuditRefused]):
 
 
 @attrs.frozen
-class _Prepared[M, A]:
-    """A handler that has its answer when it is prepared."""
-
-    async def apply(self, _: M, prepared: A, /) -> Result[A, AuditRefused]:
-        return Success(prepared)
-
-
-@attrs.frozen
-class ListAuditEntriesHandler(_Prepared[ListAuditEntries, Page[ReadableEntry]]):
+class ListAuditEntriesHandler(PreparedAnswer[ListAuditEntries, Page[ReadableEntry], AuditRefused]):
     log: AuditLog
     vault: PersonalVault
 
@@ -165,7 +157,7 @@ class ListAuditEntriesHandler(_Prepared[ListAuditEntries, Page[ReadableEntry]]):
 
 
 @attrs.frozen
-class SealAuditLogHandler(_Prepared[SealAuditLog, LogState]):
+class SealAuditLogHandler(PreparedAnswer[SealAuditLog, LogState, AuditRefused]):
     log: AuditLog
     sealing: Sealing
 
@@ -191,7 +183,7 @@ class SealAuditLogHandler(_Prepared[SealAuditLog, LogState]):
 
 
 @attrs.frozen
-class VerifyAuditLogHandler(_Prepared[VerifyAuditLog, Verified]):
+class VerifyAuditLogHandler(PreparedAnswer[VerifyAuditLog, Verified, AuditRefused]):
     log: AuditLog
     sealing: Sealing
     notes: Notes
@@ -224,7 +216,7 @@ class VerifyAuditLogHandler(_Prepared[VerifyAuditLog, Verified]):
 
 
 @attrs.frozen
-class ProveAuditEntryHandler(_Prepared[ProveAuditEntry, InclusionProof]):
+class ProveAuditEntryHandler(PreparedAnswer[ProveAuditEntry, InclusionProof, AuditRefused]):
     log: AuditLog
     sealing: Sealing
 
@@ -244,7 +236,7 @@ class ProveAuditEntryHandler(_Prepared[ProveAuditEntry, InclusionProof]):
 
 
 @attrs.frozen
-class ExportAuditLogHandler(_Prepared[ExportAuditLog, int]):
+class ExportAuditLogHandler(PreparedAnswer[ExportAuditLog, int, AuditRefused]):
     log: AuditLog
     sealing: Sealing
     notes: Notes

@@ -17,7 +17,15 @@ from dashtam_core.messaging._events import (
     Subscription,
 )
 from dashtam_core.messaging._idempotency import Answers, KeptAnswer, KeyState, earlier_answer, idempotent
-from dashtam_core.messaging._messages import Command, Handler, Message, PreparingHandler, Query, Route
+from dashtam_core.messaging._messages import (
+    Command,
+    Handler,
+    Message,
+    PreparedAnswer,
+    PreparingHandler,
+    Query,
+    Route,
+)
 from dashtam_core.messaging._outbox import (
     DeadLetter,
     Deliveries,
@@ -73,6 +81,7 @@ __all__ = [
     "Outbox",
     "OutboxLag",
     "Outgoing",
+    "PreparedAnswer",
     "PreparingHandler",
     "Publish",
     "Query",

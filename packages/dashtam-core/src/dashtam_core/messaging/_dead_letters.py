@@ -8,7 +8,7 @@ import attrs
 
 from dashtam_core.kernel import Permission, Result, Success
 from dashtam_core.messaging._effects import Notes
-from dashtam_core.messaging._messages import Command, Query
+from dashtam_core.messaging._messages import Command, PreparedAnswer, Query
 from dashtam_core.messaging._outbox import DeadLetter, Deliveries
 from dashtam_core.messaging._pipeline import Refused
 
@@ -51,43 +51,32 @@ class ForgetSubscriber(Command[None, Refused]):
 
 
 @attrs.frozen
-class ListDeadLettersHandler:
+class ListDeadLettersHandler(PreparedAnswer[ListDeadLetters, Sequence[DeadLetter], Refused]):
     deliveries: Deliveries
 
     async def prepare(self, query: ListDeadLetters, /) -> Result[Sequence[DeadLetter], Refused]:
         return Success(await self.deliveries.dead(limit=query.limit))
 
-    async def apply(
-        self, _: ListDeadLetters, prepared: Sequence[DeadLetter], /
-    ) -> Result[Sequence[DeadLetter], Refused]:
-        return Success(prepared)
-
 
 @attrs.frozen
-class RetryDeadLettersHandler:
+class RetryDeadLettersHandler(PreparedAnswer[RetryDeadLetters, int, Refused]):
     deliveries: Deliveries
     notes: Notes
 
     async def prepare(self, command: RetryDeadLetters, /) -> Result[int, Refused]:
         retried = await self.deliveries.retry(command.event_id)
         await self.deliveries.announce()
+        self.notes.context["count"] = retried
         return Success(retried)
-
-    async def apply(self, _: RetryDeadLetters, prepared: int, /) -> Result[int, Refused]:
-        self.notes.context["count"] = prepared
-        return Success(prepared)
 
 
 @attrs.frozen
-class ForgetSubscriberHandler:
+class ForgetSubscriberHandler(PreparedAnswer[ForgetSubscriber, None, Refused]):
     deliveries: Deliveries
 
     async def prepare(self, command: ForgetSubscriber, /) -> Result[None, Refused]:
         await self.deliveries.register({command.name: ()})
         return Success(None)
-
-    async def apply(self, _: ForgetSubscriber, prepared: None, /) -> Result[None, Refused]:
-        return Success(prepared)
 
 
 ROUTES: Final = (

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Final, Generic, Protocol, Self, TypeVar
 
 import attrs
 
-from dashtam_core.kernel import Permission, Result
+from dashtam_core.kernel import Permission, Result, Success
 
 _WORD: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
@@ -32,6 +32,14 @@ class PreparingHandler[M, P, A, F](Protocol):
     def prepare(self, message: M, /) -> Awaitable[Result[P, F]]: ...
 
     def apply(self, message: M, prepared: P, /) -> Awaitable[Result[A, F]]: ...
+
+
+@attrs.frozen
+class PreparedAnswer[M, A, F]:
+    """The second half of a handler that has its whole answer when it is prepared: it writes nothing of its own."""
+
+    async def apply(self, _: M, prepared: A, /) -> Result[A, F]:
+        return Success(prepared)
 
 
 class Message(Generic[T_co, E_co]):  # noqa: UP046 - see above

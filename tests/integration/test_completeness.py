@@ -335,9 +335,20 @@ async def seen(
 ) -> tuple[tuple[Phase, ...], int, int]:
     """What is there of one case: the phases in order, marks and events."""
     entries = [entry for entry in reversed(await world.entries(person)) if entry.action == message.action]
+    assert all(says_everything(entry, person) for entry in entries)
     attempts = {entry.attempt_id for entry in entries}
     assert len(attempts) == (0 if not entries else 2 if ends == "replayed" else 1)
     return tuple(entry.phase for entry in entries), await world.marks(person), await world.events(person)
+
+
+def says_everything(entry: RecordedEntry, person: Subject) -> bool:
+    """Who, what, on what, when by both clocks, with what outcome and from where (PCI DSS 4.0, 10.2.2)."""
+    who = entry.user_id == person.user_id
+    what = bool(entry.action and entry.resource_type and entry.phase)
+    when = entry.occurred_at.tzinfo is not None and entry.recorded_at.tzinfo is not None
+    failed = (entry.code is not None) == (entry.phase in {Phase.FAILED, Phase.DENIED})
+    origin = (entry.channel, entry.request_id) == ("test", "request") and entry.personal is not None
+    return who and what and when and failed and origin
 
 
 def matrix(found: dict[tuple[type[Command[Any, Any]], str], tuple[tuple[Phase, ...], int, int]]) -> str:

@@ -97,7 +97,7 @@ def test_every_source_comes_out_alike(form: logs.Format) -> None:
     """Our modules, other libraries, asyncio, warnings and structlog's own loggers share one stream and shape."""
     with recorded(form, level="info") as stream, warnings.catch_warnings():
         warnings.simplefilter("always")
-        logging.getLogger("uvicorn.error").info("up on %s", "port 1", extra={"color_message": "\x1b[1mup"})
+        logging.getLogger("foreign.server").info("up on %s", "port 1", extra={"color_message": "\x1b[1mup"})
         logging.getLogger("asyncio").warning("slow callback")
         structlog.get_logger("native").info("native %s", "too", n=1)
         structlog.get_logger("native").debug("left out")
@@ -110,7 +110,7 @@ def test_every_source_comes_out_alike(form: logs.Format) -> None:
     assert "color_message" not in text
     assert "left out" not in text
     if form == "json":
-        assert [line["logger"] for line in lines(stream)] == ["uvicorn.error", "asyncio", "native", "py.warnings"]
+        assert [line["logger"] for line in lines(stream)] == ["foreign.server", "asyncio", "native", "py.warnings"]
         assert (lines(stream)[2]["level"], lines(stream)[2]["n"]) == ("info", 1)
 
 

@@ -1,6 +1,7 @@
 """Fixtures every test may use: a real PostgreSQL for the session, and a fresh migrated database for a test."""
 
 import asyncio
+import logging
 import os
 from collections.abc import AsyncGenerator, Generator
 from itertools import count
@@ -48,6 +49,15 @@ def _own_environment() -> None:
     """No test sees what the machine's owner has configured."""
     for name in [name for name in os.environ if name.startswith("DASHTAM_")]:
         del os.environ[name]
+
+
+@pytest.fixture(autouse=True)
+def _own_log_level() -> Generator[None]:
+    """What a test has logged from which level on is no other's business."""
+    root = logging.getLogger()
+    level = root.level
+    yield
+    root.setLevel(level)
 
 
 @pytest.fixture(scope="session")

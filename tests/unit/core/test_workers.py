@@ -1,5 +1,6 @@
 """What runs beside the messages: it seals at the end too, goes on after any error, and says so once."""
 
+import logging
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -22,7 +23,7 @@ def opened(store: MemoryStore, **more: Any) -> Any:
 
 
 def told(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
-    return [(record.levelname, record.getMessage()) for record in caplog.records]
+    return [(each.levelname, each.getMessage()) for each in caplog.records if each.levelno >= logging.WARNING]
 
 
 async def test_what_was_recorded_is_sealed_when_the_application_ends() -> None:

@@ -7,14 +7,14 @@ from datetime import timedelta
 import attrs
 import pytest
 
-from conformance.audit_suite import count_pages
-from conformance.person_suite import KEPT, KEY, claim, keep
-from conformance.record_rows import PATIENCE, entry, event, hear, tell
-from conformance.store_rows import ANN, NOON
-from conformance.store_suite import StoreConformance
 from dashtam_core.memory import MemoryStore, open_memory_store
 from dashtam_core.messaging import KeyState
 from dashtam_core.store import Store
+from dashtam_core.testing import StoreConformance
+from dashtam_core.testing._people import KEPT, KEY, claim, keep
+from dashtam_core.testing._records import PATIENCE, entry, event, hear, tell
+from dashtam_core.testing._rows import ANN, NOON
+from dashtam_core.testing._trail import count_pages
 
 
 class TestMemoryStore(StoreConformance):

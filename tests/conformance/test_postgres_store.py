@@ -1,6 +1,6 @@
 """The PostgreSQL store on a real server, held to the suite that every store is held to."""
 
-from conformance.store_suite import StoreConformance
+from dashtam_core.testing import StoreConformance
 
 
 class TestPostgresStore(StoreConformance):

@@ -11,7 +11,11 @@ import pytest
 
 import dashtam_embedded
 import dashtam_postgres
-from conformance.record_rows import (
+from conftest import APP_ROLE, Database
+from dashtam_core.audit import AuditEntry, EntryFilter, Phase, RecordedEntry
+from dashtam_core.kernel import UnavailableCode, UnavailableError, new_id
+from dashtam_core.store import Store
+from dashtam_core.testing._records import (
     PATIENCE,
     PlainSealer,
     actions_of,
@@ -23,11 +27,7 @@ from conformance.record_rows import (
     root_of,
     tell,
 )
-from conformance.store_rows import ANN, BEN
-from conftest import APP_ROLE, Database
-from dashtam_core.audit import AuditEntry, EntryFilter, Phase, RecordedEntry
-from dashtam_core.kernel import UnavailableCode, UnavailableError, new_id
-from dashtam_core.store import Store
+from dashtam_core.testing._rows import ANN, BEN
 from dashtam_embedded._binaries import postgres_bin
 from dashtam_postgres import PostgresStore
 from integration.postgres.acting import APP, OWNER, WORKER, acting, as_login, tampering

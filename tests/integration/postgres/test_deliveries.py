@@ -9,10 +9,10 @@ import asyncpg
 import pytest
 
 import dashtam_postgres
-from conformance.record_rows import PATIENCE, BrokenError, event, give_up, hear, hear_all, stumble, tell
-from conformance.store_rows import ANN, BEN, account, have
 from conftest import APP_ROLE, Database
 from dashtam_core.messaging import Handover, StoredEvent
+from dashtam_core.testing._records import PATIENCE, BrokenError, event, give_up, hear, hear_all, stumble, tell
+from dashtam_core.testing._rows import ANN, BEN, account, have
 from dashtam_postgres import PostgresStore, _connect
 from dashtam_postgres._deliveries import _NEXT
 from dashtam_postgres._unit import PostgresUnit

@@ -4,12 +4,12 @@ import asyncpg
 import pytest
 
 import dashtam_postgres
-from conformance.record_rows import event, tell
-from conformance.store_rows import ANN, BEN
 from conftest import Database
 from dashtam_core.audit import PersonKey
 from dashtam_core.kernel import Subject, new_id
 from dashtam_core.messaging import KeptAnswer, KeyState
+from dashtam_core.testing._records import event, tell
+from dashtam_core.testing._rows import ANN, BEN
 from dashtam_postgres import PostgresStore
 from dashtam_postgres._people import _KINDS
 from integration.postgres.acting import APP, OWNER, acting

@@ -12,7 +12,6 @@ import typer
 from typer.testing import CliRunner
 
 import dashtam_postgres
-from conformance.record_rows import PlainSealer, entries_of, entry, leaves_of
 from conftest import Database
 from dashtam_core.audit import (
     RETIRE_ACTION,
@@ -27,6 +26,7 @@ from dashtam_core.audit import (
     verify_inclusion,
 )
 from dashtam_core.kernel import SystemClock, UnavailableError
+from dashtam_core.testing._records import PlainSealer, entries_of, entry, leaves_of
 from dashtam_postgres import PostgresStore, Retired, retire
 from dashtam_postgres._cli import add_db
 from integration.postgres.acting import as_login

@@ -9,11 +9,11 @@ import pytest
 from sqlalchemy.ext.asyncio import create_async_engine
 
 import dashtam_postgres
-from conformance.store_rows import account, add, filler, have, row, rows_of, texts_of
 from conftest import APP_ROLE, Database
 from dashtam_core.accounts import AccountId, TransactionFilter
 from dashtam_core.identity import ExternalSubject
 from dashtam_core.kernel import UnavailableCode, UnavailableError, new_id
+from dashtam_core.testing._rows import account, add, filler, have, row, rows_of, texts_of
 from dashtam_postgres import PostgresStore
 from dashtam_postgres._transactions import page_query
 

@@ -8,10 +8,10 @@ import asyncpg
 import pytest
 from sqlalchemy import text
 
-from conformance.record_rows import BrokenError, actions_of, entry, event
-from conformance.store_rows import ANN, account, have
 from conftest import APP_ROLE, Database
 from dashtam_core.audit import EntryFilter
+from dashtam_core.testing._records import BrokenError, actions_of, entry, event
+from dashtam_core.testing._rows import ANN, account, have
 from dashtam_postgres import PostgresStore
 from dashtam_postgres._append import ROWS
 from integration.postgres.acting import OWNER, acting

@@ -7,21 +7,6 @@ from typing import Any
 
 import pytest
 
-from conformance.record_rows import (
-    ENTRY_FIELDS,
-    PATIENCE,
-    BrokenError,
-    PlainSealer,
-    actions_of,
-    entries_of,
-    entry,
-    leaves_of,
-    nobody,
-    record_apart,
-    root_of,
-    said,
-)
-from conformance.store_rows import ANN, BEN, NOON, TEXTS
 from dashtam_core.audit import (
     AuditEntry,
     Ed25519Signer,
@@ -43,6 +28,22 @@ from dashtam_core.audit import (
 )
 from dashtam_core.kernel import Success, SystemClock, new_id
 from dashtam_core.store import Store
+from dashtam_core.testing._conformance import Conformance
+from dashtam_core.testing._records import (
+    ENTRY_FIELDS,
+    PATIENCE,
+    BrokenError,
+    PlainSealer,
+    actions_of,
+    entries_of,
+    entry,
+    leaves_of,
+    nobody,
+    record_apart,
+    root_of,
+    said,
+)
+from dashtam_core.testing._rows import ANN, BEN, NOON, TEXTS
 
 SIGNER = Ed25519Signer.from_seed("example.com/suite", bytes(range(32)))
 FULL = entry(
@@ -90,7 +91,7 @@ async def count_pages(store: Store, **wanted: Any) -> int:
     return len(whole)
 
 
-class TrailPromises:
+class TrailPromises(Conformance):
     """What was said comes back, for who looks for it."""
 
     @pytest.mark.parametrize("way", ["in a unit", "on its own"])
@@ -184,7 +185,7 @@ class TrailPromises:
         assert await count_pages(store, **wanted) == 10 - len(wanted)
 
 
-class SealingPromises:
+class SealingPromises(Conformance):
     """Each entry gets one place in the tree, for good."""
 
     async def test_each_entry_gets_one_leaf(self, store: Store) -> None:
@@ -326,7 +327,7 @@ class SealingPromises:
         assert said(last.entry) == said(FULL)
 
 
-class SweepingPromises:
+class SweepingPromises(Conformance):
     """What was attempted has one outcome, if only that nobody knows it."""
 
     async def test_an_attempt_without_outcome_is_closed(self, store: Store) -> None:

@@ -8,7 +8,11 @@ from typing import cast
 
 import pytest
 
-from conformance.record_rows import (
+from dashtam_core.kernel import Subject, new_id
+from dashtam_core.messaging import Handover, OutboxLag, StoredEvent
+from dashtam_core.store import Store, UnitOfWork
+from dashtam_core.testing._conformance import Conformance
+from dashtam_core.testing._records import (
     PATIENCE,
     actions_of,
     entry,
@@ -19,10 +23,7 @@ from conformance.record_rows import (
     stumble,
     tell,
 )
-from conformance.store_rows import ANN, BEN, TEXTS, account
-from dashtam_core.kernel import Subject, new_id
-from dashtam_core.messaging import Handover, OutboxLag, StoredEvent
-from dashtam_core.store import Store, UnitOfWork
+from dashtam_core.testing._rows import ANN, BEN, TEXTS, account
 
 HOUR = 3600.0
 
@@ -45,7 +46,7 @@ async def names_of(store: Store, subject: Subject = ANN) -> list[str]:
         return [each.account.name for each in await unit.accounts.list_accounts(after=None, limit=10)]
 
 
-class OutboxPromises:
+class OutboxPromises(Conformance):
     """Who subscribed is told, at least once, in the order of commit."""
 
     async def test_every_field_of_an_event_comes_back(self, store: Store) -> None:

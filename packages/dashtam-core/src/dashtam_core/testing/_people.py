@@ -5,8 +5,13 @@ from contextlib import suppress
 
 import pytest
 
-from conformance.record_rows import PATIENCE, BrokenError, actions_of, entry, event, give_up, hear_all, tell
-from conformance.store_rows import (
+from dashtam_core.audit import PersonKey
+from dashtam_core.kernel import Subject, new_id
+from dashtam_core.messaging import KeptAnswer, KeyState
+from dashtam_core.store import Store
+from dashtam_core.testing._conformance import Conformance
+from dashtam_core.testing._records import PATIENCE, BrokenError, actions_of, entry, event, give_up, hear_all, tell
+from dashtam_core.testing._rows import (
     ALL,
     ANN,
     BEN,
@@ -21,10 +26,6 @@ from conformance.store_rows import (
     token,
     write_everything,
 )
-from dashtam_core.audit import PersonKey
-from dashtam_core.kernel import Subject, new_id
-from dashtam_core.messaging import KeptAnswer, KeyState
-from dashtam_core.store import Store
 
 KEY = "8e03978e-40d5-43e8-bc93-6894a57f9324"
 ODD_KEY = "'!\"#$%&\\()*+,-./:;<=>?@[]^_`{|}~" + "x" * 200
@@ -43,7 +44,7 @@ async def keep(store: Store, subject: Subject, kept: KeptAnswer = KEPT, key: str
         await unit.answers.keep("import", key, kept)
 
 
-class AnswerPromises:
+class AnswerPromises(Conformance):
     """A key is answered once, and remembers how."""
 
     @pytest.mark.parametrize("key", [KEY, "x", ODD_KEY])
@@ -121,7 +122,7 @@ class AnswerPromises:
         assert await asyncio.gather(*(act(*each) for each in keys)) == [KeyState.FREE] * len(keys)
 
 
-class KeyPromises:
+class KeyPromises(Conformance):
     """A person has one key, and nobody else has it."""
 
     async def test_the_first_key_counts(self, store: Store) -> None:
@@ -172,7 +173,7 @@ class KeyPromises:
             assert [await unit.person_keys.current()] * 8 == keys
 
 
-class ErasurePromises:
+class ErasurePromises(Conformance):
     """Nothing is left of whoever is erased but the trail, and nobody else is touched."""
 
     async def _have_two_people(self, store: Store) -> PersonKey:

@@ -7,7 +7,6 @@ from typing import Any
 
 import attrs
 
-from conformance.store_rows import ANN, NOON
 from dashtam_core.audit import (
     AttemptId,
     AuditEntry,
@@ -23,6 +22,7 @@ from dashtam_core.audit import (
 from dashtam_core.kernel import Subject, UserId, new_id
 from dashtam_core.messaging import Handover, StoredEvent
 from dashtam_core.store import Store
+from dashtam_core.testing._rows import ANN, NOON
 
 PATIENCE = 30
 """Seconds after which somebody who is waited for will not come."""

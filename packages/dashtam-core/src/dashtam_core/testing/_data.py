@@ -1,7 +1,6 @@
-"""What every store must do: subclass `StoreConformance` with one async fixture, `store`.
+"""What every store does with accounts, transactions, balances, documents and tokens.
 
-The fixture yields an open `Store` that is fresh and empty for each test. Rows carry keys and expectations written
-by hand, so that no adapter is measured by what it computes itself.
+Rows carry keys and expectations written by hand, so that no adapter is measured by what it computes itself.
 """
 
 import asyncio
@@ -13,11 +12,20 @@ from typing import Any
 import attrs
 import pytest
 
-from conformance.audit_suite import SealingPromises, SweepingPromises, TrailPromises
-from conformance.outbox_suite import OutboxPromises
-from conformance.person_suite import AnswerPromises, ErasurePromises, KeyPromises
-from conformance.record_rows import PATIENCE
-from conformance.store_rows import (
+from dashtam_core.accounts import (
+    AccountImport,
+    Balance,
+    BalanceKind,
+    BalanceOrigin,
+    KeyedTransaction,
+    ReadingWarning,
+    TransactionFilter,
+)
+from dashtam_core.kernel import ANONYMOUS, Currency
+from dashtam_core.store import Capability, Store
+from dashtam_core.testing._conformance import Conformance
+from dashtam_core.testing._records import PATIENCE
+from dashtam_core.testing._rows import (
     ALL,
     AMOUNTS,
     ANN,
@@ -46,21 +54,9 @@ from conformance.store_rows import (
     token,
     write_everything,
 )
-from conformance.unit_suite import UnitPromises
-from dashtam_core.accounts import (
-    AccountImport,
-    Balance,
-    BalanceKind,
-    BalanceOrigin,
-    KeyedTransaction,
-    ReadingWarning,
-    TransactionFilter,
-)
-from dashtam_core.kernel import ANONYMOUS, Currency
-from dashtam_core.store import Capability, Store
 
 
-class DataPromises:
+class DataPromises(Conformance):
     """What a store does with accounts, transactions, balances, documents and tokens."""
 
     # -- the store and its units ---------------------------------------------------------------------------------
@@ -643,17 +639,3 @@ class DataPromises:
         _, kept, _ = await asyncio.gather(take_in(keep=False), take_in(keep=True), take_in(keep=False))
         assert kept == [2, 1]
         assert (await seen(store, ANN))[:3] == [1, 2, 1]
-
-
-class StoreConformance(
-    DataPromises,
-    UnitPromises,
-    TrailPromises,
-    SealingPromises,
-    SweepingPromises,
-    AnswerPromises,
-    KeyPromises,
-    ErasurePromises,
-    OutboxPromises,
-):
-    """The promises of the port `Store`, one test each."""

@@ -6,9 +6,10 @@ from contextlib import suppress
 
 import pytest
 
-from conformance.record_rows import BrokenError, actions_of, entry, event, hear_all, tell
-from conformance.store_rows import ANN, account
 from dashtam_core.store import Store, UnitOfWork
+from dashtam_core.testing._conformance import Conformance
+from dashtam_core.testing._records import BrokenError, actions_of, entry, event, hear_all, tell
+from dashtam_core.testing._rows import ANN, account
 
 
 async def _leave(_: UnitOfWork) -> None:
@@ -63,7 +64,7 @@ async def write(unit: UnitOfWork, name: str) -> None:
     unit.outbox.add([event(name)])
 
 
-class UnitPromises:
+class UnitPromises(Conformance):
     """A change, its entries and its events are one."""
 
     @pytest.mark.parametrize("ending", COMMITTING)

@@ -6,7 +6,7 @@ import attrs
 import pytest
 
 from dashtam_core.accounts import AccountData, AccountType
-from dashtam_core.accounts._import import account_key
+from dashtam_core.accounts._ingestion import account_key
 from dashtam_core.kernel import Currency
 
 SECRET = b"s" * 32

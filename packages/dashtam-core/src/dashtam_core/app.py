@@ -11,8 +11,8 @@ from typing import Any, Final, Self, cast
 
 import attrs
 
-from dashtam_core import accounts, audit, identity, messaging
-from dashtam_core.accounts import StatementReaders
+from dashtam_core import accounts, audit, connections, identity, messaging
+from dashtam_core.accounts import Ingestion, StatementReaders
 from dashtam_core.audit import (
     Attempt,
     AuditLog,
@@ -25,6 +25,7 @@ from dashtam_core.audit import (
     Replay,
     Sealing,
 )
+from dashtam_core.connections import Providers
 from dashtam_core.container import AssemblyError, Binding, Container, provide
 from dashtam_core.identity import Authenticate, Authorize, IdentityRefused, Keyring, MasterKey, forgetting
 from dashtam_core.kernel import (
@@ -74,7 +75,7 @@ DRAIN_SECONDS: Final = 5.0
 """How long subscribers that are still being told may take when the application ends."""
 
 _LIBRARY: Final = Origin()
-_ROUTES: Final = (*messaging.ROUTES, *audit.ROUTES, *identity.ROUTES, *accounts.ROUTES)
+_ROUTES: Final = (*messaging.ROUTES, *audit.ROUTES, *identity.ROUTES, *accounts.ROUTES, *connections.ROUTES)
 _KEY_FILE: Final = "master.key"
 
 
@@ -249,6 +250,8 @@ def _defaults(
     return (
         provide(Clock).by(SystemClock),
         provide(StatementReaders).value(StatementReaders(plugins.readers, settings.import_max_bytes)),
+        provide(Ingestion).by(Ingestion),
+        provide(Providers).value(Providers(plugins.providers)),
         provide(EventBus).by(bus, closing=lambda bus: bus.close(DRAIN_SECONDS)),
         provide(accounts.Paging).by(accounts.Paging),
         provide(AuditLog).by(_audit_log),

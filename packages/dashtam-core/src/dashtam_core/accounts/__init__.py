@@ -11,14 +11,9 @@ from dashtam_core.accounts._batch import (
 from dashtam_core.accounts._dedupe import KEY_BYTES, KeyedTransaction, dedupe_key, keyed
 from dashtam_core.accounts._entities import Account, AccountImport, Balance, ImportDocument, Transaction
 from dashtam_core.accounts._errors import AccountsCode, AccountsRefused, ImportCode, ImportFailed
-from dashtam_core.accounts._import import (
-    FILE_PROVIDER,
-    GetImport,
-    ImportReport,
-    ImportStatement,
-    StatementImported,
-)
 from dashtam_core.accounts._import import ROUTES as _IMPORT_ROUTES
+from dashtam_core.accounts._import import GetImport, ImportReport, ImportStatement, StatementImported
+from dashtam_core.accounts._ingestion import FILE_PROVIDER, Ingestion, PreparedAccount, Source
 from dashtam_core.accounts._queries import (
     DEFAULT_LIMIT,
     MAX_LIMIT,
@@ -93,11 +88,14 @@ __all__ = [
     "ImportReport",
     "ImportStatement",
     "ImportView",
+    "Ingestion",
     "KeyedTransaction",
     "ListAccounts",
     "ListTransactions",
     "Paging",
+    "PreparedAccount",
     "ReadingWarning",
+    "Source",
     "Statement",
     "StatementImported",
     "StatementReader",

@@ -100,7 +100,13 @@ class AccountBatch:
 
 @attrs.frozen(kw_only=True)
 class SyncBatch:
-    """Everything one reading of a provider brought, by account, in the provider's order."""
+    """Everything one reading of a provider brought, by account, in the provider's order.
+
+    `next_cursor` is where the next reading goes on, in the provider's own words; `more` says that there is more to
+    read right now. A file has neither.
+    """
 
     accounts: tuple[AccountBatch, ...] = ()
     warnings: tuple[ReadingWarning, ...] = ()
+    next_cursor: str | None = None
+    more: bool = False

@@ -2,19 +2,17 @@
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
 from typing import ClassVar, Final
 
 import attrs
 
-from dashtam_core.accounts._batch import AccountBatch, AccountData, BalanceData, TransactionData
-from dashtam_core.accounts._dedupe import KeyedTransaction, keyed
-from dashtam_core.accounts._entities import Account, AccountImport, Balance, ImportDocument
+from dashtam_core.accounts._entities import ImportDocument
 from dashtam_core.accounts._errors import IMPORT_NOT_FOUND, AccountsRefused, ImportFailed
+from dashtam_core.accounts._ingestion import FILES, Ingestion, PreparedAccount
 from dashtam_core.accounts._readers import Statement, StatementReaders
-from dashtam_core.accounts._repositories import Accounts, Documents
+from dashtam_core.accounts._repositories import Documents
 from dashtam_core.accounts._types import AccountId, DocumentId
-from dashtam_core.identity import ACCOUNTS_READ, ACCOUNTS_WRITE, Keyring
+from dashtam_core.identity import ACCOUNTS_READ, ACCOUNTS_WRITE
 from dashtam_core.kernel import (
     Clock,
     Failure,
@@ -28,11 +26,7 @@ from dashtam_core.kernel import (
 )
 from dashtam_core.messaging import Command, DomainEvent, Notes, Outgoing, Query
 
-_KEY_BYTES: Final = 16
 _MAX_FILENAME: Final = 255
-_MASK: Final = 4
-FILE_PROVIDER: Final = "file"
-"""The provider of every account that came from statement files, whatever their format."""
 
 
 @attrs.frozen
@@ -67,16 +61,6 @@ class ImportStatement(Command[ImportReport, ImportFailed]):
 
 
 @attrs.frozen
-class PreparedAccount:
-    """One account of a document, with the rows and balances of all its statements in it."""
-
-    data: AccountData
-    account_key: bytes
-    rows: tuple[KeyedTransaction, ...]
-    balances: tuple[BalanceData, ...]
-
-
-@attrs.frozen
 class PreparedImport:
     """A document read and keyed: all that can be known of it without the store."""
 
@@ -88,9 +72,8 @@ class PreparedImport:
 @attrs.frozen
 class ImportStatementHandler:
     readers: StatementReaders
-    accounts: Accounts
+    ingestion: Ingestion
     documents: Documents
-    keyring: Keyring
     subject: Subject
     outgoing: Outgoing
     notes: Notes
@@ -114,7 +97,7 @@ class ImportStatementHandler:
             encoding=prepared.statement.encoding,
             parser=prepared.statement.parser,
             imported_at=self.clock.now(),
-            accounts=await self._store(document_id, prepared.accounts),
+            accounts=await self.ingestion.store(prepared.accounts, document_id),
             warnings=prepared.statement.batch.warnings,
         )
         if not await self.documents.add(document):
@@ -128,33 +111,8 @@ class ImportStatementHandler:
         sha256 = hashlib.sha256(data).digest()
         return map_success(
             self.readers.read(data),
-            lambda statement: PreparedImport(sha256, statement, self._keyed(statement.batch.accounts)),
+            lambda statement: PreparedImport(sha256, statement, self.ingestion.prepare(statement.batch, FILES)),
         )
-
-    def _keyed(self, batches: Sequence[AccountBatch]) -> tuple[PreparedAccount, ...]:
-        """One entry for each account: a document may hold several statements of the same one."""
-        secret = self.keyring.derive("account-number")
-        by_key: dict[bytes, list[AccountBatch]] = {}
-        for batch in batches:
-            by_key.setdefault(account_key(secret, batch.account), []).append(batch)
-        return tuple(_prepared(key, statements) for key, statements in by_key.items())
-
-    async def _store(
-        self, document_id: DocumentId, prepared: Sequence[PreparedAccount]
-    ) -> tuple[AccountImport, ...]:
-        candidates = [self._account(each) for each in prepared]
-        accounts = await self.accounts.add_accounts(candidates)
-        ids = [account.account_id for account in accounts]
-        pairs = list(zip(ids, prepared, strict=True))
-        added = await self.accounts.add_transactions(document_id, {id_: each.rows for id_, each in pairs})
-        await self.accounts.add_balances(
-            [
-                Balance(account_id=id_, **attrs.asdict(balance, recurse=False))
-                for id_, each in pairs
-                for balance in each.balances
-            ]
-        )
-        return tuple(AccountImport(id_, len(each.rows), added[id_]) for id_, each in pairs)
 
     async def _overtaken(self, sha256: bytes) -> Result[ImportReport, ImportFailed]:
         """The same file was taken in by another import while this one ran: every row was there already."""
@@ -171,58 +129,6 @@ class ImportStatementHandler:
         self.notes.about(document.document_id, sha256=document.sha256.hex(), **counts)
         if document.filename:
             self.notes.privately(filename=document.filename)
-
-    def _account(self, prepared: PreparedAccount) -> Account:
-        data = prepared.data
-        mask = _mask(data.number or data.provider_account_id)
-        return Account(
-            account_id=AccountId(new_id()),
-            provider=FILE_PROVIDER,
-            account_key=prepared.account_key,
-            name=data.name or _name(data, mask),
-            official_name=data.official_name,
-            mask=mask,
-            account_type=data.account_type,
-            currency=data.currency,
-            bank_id=data.bank_id,
-            institution=data.institution,
-            created_at=self.clock.now(),
-        )
-
-
-def account_key(secret: bytes, account: AccountData, /) -> bytes:
-    """What an account of a statement file is known by: 16 bytes, keyed, so that numbers cannot be tried out.
-
-    Banks use one number for a checking and a savings account, or for one account in several currencies.
-    """
-    parts = (
-        FILE_PROVIDER,
-        (account.bank_id or account.institution_id or "").strip(),
-        (account.number or account.provider_account_id).replace(" ", "").upper(),
-        account.account_type.value,
-        account.currency.code,
-    )
-    text = "".join(f"{len(part)}:{part}" for part in parts)
-    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), key=secret, digest_size=_KEY_BYTES).digest()
-
-
-def _prepared(key: bytes, statements: Sequence[AccountBatch]) -> PreparedAccount:
-    rows: list[TransactionData] = [row for statement in statements for row in statement.transactions]
-    balances = [balance for statement in statements for balance in statement.balances]
-    return PreparedAccount(statements[0].account, key, tuple(keyed(rows)), tuple(balances))
-
-
-def _mask(number: str) -> str | None:
-    """The last four characters, of a short number fewer: at most half of it."""
-    characters = [each for each in number if each.isalnum()]
-    shown = min(_MASK, len(characters) // 2)
-    return "".join(characters[-shown:]) if shown else None
-
-
-def _name(account: AccountData, mask: str | None) -> str:
-    kind = account.account_type.value.replace("CREDITCARD", "CREDIT CARD").replace("MONEYMRKT", "MONEY MARKET")
-    words = (account.institution, kind.capitalize(), f"••{mask}" if mask else None)
-    return " ".join(word for word in words if word)
 
 
 def _filename(name: str | None) -> str | None:

@@ -1,15 +1,19 @@
 """Every hook a plugin can implement, in one file.
 
 A plugin is a module or object with some of these functions, marked `@hookimpl`, and named by an entry point of
-the group `dashtam`.
+the group `dashtam`. Each is called once, when Dashtam or its command line starts: it says what there is, and does
+nothing yet.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final
+from typing import Any, Final
 
 import pluggy
 
 from dashtam_core.accounts import StatementReader
+from dashtam_core.connections import Provider
+from dashtam_core.container import Binding
+from dashtam_core.messaging import DurableSubscription, Route, Subscription
 from dashtam_core.settings import Settings
 from dashtam_core.store import OpenStore
 
@@ -20,6 +24,7 @@ hookimpl = pluggy.HookimplMarker(GROUP)
 
 type StoreOpener = Callable[[Settings], OpenStore]
 type CommandAdder = Callable[[object], None]
+type RouterMaker = Callable[[], Any]
 
 
 @hookspec
@@ -33,5 +38,30 @@ def dashtam_readers() -> Iterable[StatementReader]:  # type: ignore[empty-body]
 
 
 @hookspec
+def dashtam_providers() -> Iterable[Provider]:  # type: ignore[empty-body]
+    """Providers of accounts over an API, each known by its name."""
+
+
+@hookspec
+def dashtam_routes() -> Iterable[Route]:  # type: ignore[empty-body]
+    """Commands and queries of the plugin's own with their handlers, which run through the same pipeline."""
+
+
+@hookspec
+def dashtam_bindings() -> Iterable[Binding]:  # type: ignore[empty-body]
+    """Ports of the plugin's own that its handlers need; those of Dashtam are for `overrides` to bind."""
+
+
+@hookspec
+def dashtam_subscriptions() -> Iterable[Subscription | DurableSubscription]:  # type: ignore[empty-body]
+    """Who is told of which event, in this process or durably."""
+
+
+@hookspec
 def dashtam_commands() -> Mapping[str, CommandAdder]:  # type: ignore[empty-body]
     """Commands for the `dashtam` command line by name, each a function that adds itself to the Typer app."""
+
+
+@hookspec
+def dashtam_routers() -> Mapping[str, RouterMaker]:  # type: ignore[empty-body]
+    """Resources for the REST API: the path below `/v1`, each with a function that makes its FastAPI router."""

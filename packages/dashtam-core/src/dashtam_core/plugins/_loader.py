@@ -8,6 +8,7 @@ import attrs
 import pluggy
 
 from dashtam_core.accounts import StatementReader
+from dashtam_core.connections import Provider
 from dashtam_core.kernel import UnavailableCode, UnavailableError
 from dashtam_core.plugins import _hooks
 from dashtam_core.plugins._hooks import GROUP, CommandAdder, StoreOpener
@@ -84,6 +85,11 @@ class Plugins:
     def readers(self) -> tuple[StatementReader, ...]:
         """Every statement reader, in the order of their plugins."""
         return tuple(reader for _, some in self._answers.get("dashtam_readers", ()) for reader in some)
+
+    @property
+    def providers(self) -> Mapping[str, Provider]:
+        """Every provider by its name."""
+        return {each.name: each for _, some in self._answers.get("dashtam_providers", ()) for each in some}
 
     @property
     def stores(self) -> Mapping[str, StoreOpener]:

@@ -10,8 +10,8 @@ from fastapi import Depends, FastAPI, Header, Request
 from api.people import Person, lines, problem, trail
 from dashtam_core import Actor, Dashtam
 from dashtam_core.identity import ExternalSubject
-from dashtam_core.kernel import Origin, Permission
-from dashtam_fastapi import Bearer, router
+from dashtam_core.kernel import Permission, Subject
+from dashtam_fastapi import acting, router
 
 JUNE = lines("DE123", "2026-06-01;-12.50;Coffee")
 PEER = "192.0.2.7"
@@ -74,12 +74,11 @@ async def test_a_user_agent_is_kept_as_text(ann: Person, dashtam: Dashtam, sent:
 async def test_a_refused_request_leaves_one_entry(dashtam: Dashtam) -> None:
     """Somebody without the permission leaves DENIED with their origin, no attempt, and reads why."""
 
-    def acting(x_user: Annotated[str, Header()]) -> Actor:
-        guest = ExternalSubject(x_user, frozenset[Permission]())
-        return dashtam.acting_as(guest, Origin("forged", "203.0.113.9"))
+    def guest(x_user: Annotated[str, Header()]) -> Subject:
+        return ExternalSubject(x_user, frozenset[Permission]())
 
     app = FastAPI()
-    app.include_router(router(acting))
+    app.include_router(router(dashtam, subject=guest))
     async with client(app, **{"x-user": "guest", "user-agent": "theirs"}) as http:
         problem(await upload(http), 403, "permission_denied")
     (denied,) = await trail(dashtam, "guest")
@@ -96,23 +95,23 @@ async def test_a_refused_request_leaves_one_entry(dashtam: Dashtam) -> None:
 async def test_an_application_names_its_requests_itself(dashtam: Dashtam, given: object, kept: str) -> None:
     """An id that another middleware has put into the request's state is the one on record."""
 
-    def acting(request: Request) -> Actor:
+    async def cleo(request: Request) -> Subject:
         request.state.request_id = given
-        return dashtam.acting_as(ExternalSubject("cleo"))
+        return ExternalSubject("cleo")
 
     app = FastAPI()
-    app.include_router(router(acting))
+    app.include_router(router(dashtam, subject=cleo))
     async with client(app) as http:
         await upload(http)
     assert {each.entry.request_id for each in await trail(dashtam, "cleo")} == {kept}
 
 
-async def test_who_comes_by_a_token_alone_has_their_origin(ann: Person, dashtam: Dashtam) -> None:
-    """An endpoint of an application's own that depends on `Bearer` acts from where the request came."""
-    bearer, app = Bearer(lambda _: dashtam), FastAPI()
+async def test_an_endpoint_of_their_own_has_the_origin(ann: Person, dashtam: Dashtam) -> None:
+    """An endpoint of an application's own that depends on `acting` acts from where the request came."""
+    whom, app = acting(dashtam), FastAPI()
 
     @app.get("/whence")
-    async def whence(me: Annotated[Actor, Depends(bearer)]) -> dict[str, str | None]:
+    async def whence(me: Annotated[Actor, Depends(whom)]) -> dict[str, str | None]:
         return {"channel": me.origin.channel, "ip_address": me.origin.ip_address}
 
     async with client(app, authorization=f"Bearer {ann.token}") as http:

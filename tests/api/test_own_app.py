@@ -8,10 +8,10 @@ import pytest
 from fastapi import Depends, FastAPI, Header, HTTPException
 
 from api.people import Person, lines, problem, token_of
-from dashtam_core import Actor, Dashtam
+from dashtam_core import Dashtam
 from dashtam_core.identity import ExternalSubject
-from dashtam_core.kernel import Permission
-from dashtam_fastapi import Bearer, router
+from dashtam_core.kernel import Permission, Subject
+from dashtam_fastapi import router
 
 
 @pytest.fixture
@@ -23,13 +23,12 @@ async def theirs(dashtam: Dashtam) -> AsyncGenerator[httpx.AsyncClient]:
             raise HTTPException(401, "log in first")
         return x_user
 
-    def acting(user: Annotated[str, Depends(current_user)]) -> Actor:
-        permissions = frozenset[Permission]() if user == "guest" else ExternalSubject(user).permissions
-        return dashtam.acting_as(ExternalSubject(user, permissions))
+    def subject(user: Annotated[str, Depends(current_user)]) -> Subject:
+        return ExternalSubject(user, frozenset[Permission]()) if user == "guest" else ExternalSubject(user)
 
     app = FastAPI()
-    app.include_router(router(acting, import_max_bytes=1000), prefix="/money")
-    app.include_router(router(Bearer(lambda _: dashtam)), prefix="/tokens")
+    app.include_router(router(lambda _: dashtam, subject=subject, import_max_bytes=1000), prefix="/money")
+    app.include_router(router(dashtam), prefix="/tokens")
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as client:
         yield client
 

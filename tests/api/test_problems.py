@@ -4,7 +4,6 @@ from uuid import UUID
 
 import httpx
 import pytest
-from fastapi import FastAPI
 
 from api.people import Person, problem
 from dashtam_core import Dashtam, Settings, UnavailableError, provide
@@ -156,9 +155,10 @@ async def test_an_application_opens_a_dashtam_of_its_own(
             assert (await client.get("/health/ready")).status_code == 200
 
 
-async def test_a_bug_before_the_endpoint_is_a_problem_too(app: FastAPI, nobody: httpx.AsyncClient) -> None:
+async def test_a_bug_before_the_endpoint_is_a_problem_too() -> None:
     """Even where the application was put together wrongly, the answer is problem details."""
-    app.state.dashtam = None
-    answer = await nobody.get("/v1/accounts", headers={"authorization": "Bearer some"})
+    app = create_app(ServiceSettings())  # and its lifespan never ran
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as client:
+        answer = await client.get("/v1/accounts", headers={"authorization": "Bearer some"})
     problem(answer, 500, "internal_server_error")
     assert "NoneType" not in answer.text

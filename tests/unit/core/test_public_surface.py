@@ -43,17 +43,18 @@ PUBLIC: dict[str, str] = {
         "AccountImport AccountImportView AccountOverview AccountStatus AccountType AccountView Accounts "
         "AccountsCode AccountsRefused Balance BalanceData BalanceKind BalanceOrigin BalanceType BalanceView "
         "DocumentId Documents GetAccount GetImport ImportCode ImportDocument ImportFailed ImportReport "
-        "ImportStatement ImportView Ingestion KeyedTransaction ListAccounts ListTransactions Paging PreparedAccount "
-        "ReadingWarning Source Statement StatementImported StatementReader StatementReaders SyncBatch Transaction TransactionData "
-        "TransactionFilter TransactionId TransactionStatus TransactionType TransactionView WarningView "
-        "account_view balance_view dedupe_key import_view keyed transaction_view warning_view"
+        "ImportStatement ImportView Ingestion KeyedTransaction ListAccounts ListTransactions Paging "
+        "PreparedAccount ReadingWarning Source Statement StatementImported StatementReader StatementReaders "
+        "SyncBatch Transaction TransactionData TransactionFilter TransactionId TransactionStatus "
+        "TransactionType TransactionView WarningView account_view balance_view dedupe_key import_view keyed "
+        "transaction_view warning_view"
     ),
     "dashtam_core.connections": (
         "ROUTES AccountsSynced Provider ProviderCode ProviderFailed Providers SyncAccounts SyncReport SyncRequest"
     ),
     "dashtam_core.plugins": ("CommandAdder PluginError PluginReport Plugins RouterMaker StoreOpener hookimpl"),
     "dashtam_core.logs": ("Format bound configure merge_bound redact remember"),
-    "dashtam_core.memory": ("FixedClock MemoryEventBus MemoryStore MemoryVault open_memory_store"),
+    "dashtam_core.memory": ("FixedClock MemoryEventBus MemoryProvider MemoryStore MemoryVault open_memory_store"),
 }
 
 # Codes, statuses, views and ports whose name and members say it all.

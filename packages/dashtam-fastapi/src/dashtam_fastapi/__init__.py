@@ -4,24 +4,30 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from dashtam_fastapi._answers import ProblemRoute
     from dashtam_fastapi._app import create_app
-    from dashtam_fastapi._callers import Bearer
+    from dashtam_fastapi._callers import Caller, Me, MeWriting, Writer, acting
     from dashtam_fastapi._problems import ProblemError, problem_response
     from dashtam_fastapi._router import router
     from dashtam_fastapi._serving import serve, until_signalled
     from dashtam_fastapi._settings import ServiceSettings
 
 __all__ = [
-    "Bearer",
+    "Caller",
+    "Me",
+    "MeWriting",
     "ProblemError",
+    "ProblemRoute",
     "ServiceSettings",
+    "Writer",
+    "acting",
     "create_app",
     "problem_response",
     "router",
     "serve",
     "until_signalled",
 ]
-_MODULES: Final = ("_app", "_callers", "_problems", "_router", "_serving", "_settings")
+_MODULES: Final = ("_answers", "_app", "_callers", "_problems", "_router", "_serving", "_settings")
 
 
 def __getattr__(name: str) -> Any:

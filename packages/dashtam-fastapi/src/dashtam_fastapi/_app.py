@@ -8,11 +8,12 @@ from fastapi import FastAPI
 
 from dashtam_core import Dashtam, Failure, Result, Settings, UnavailableError
 from dashtam_core.kernel import ValueRefused
+from dashtam_fastapi._callers import app_dashtam
 from dashtam_fastapi._docs import add_docs
 from dashtam_fastapi._envelope import Envelope
 from dashtam_fastapi._health import health
 from dashtam_fastapi._problems import HANDLED, handle
-from dashtam_fastapi._router import router
+from dashtam_fastapi._router import contributed, router
 from dashtam_fastapi._settings import ServiceSettings
 
 
@@ -35,10 +36,11 @@ def create_app(settings: ServiceSettings | None = None, *, dashtam: Dashtam | No
         lifespan=_opening if dashtam is None else None,
     )
     app.state.dashtam = dashtam
+    app.state.import_max_bytes = chosen.import_max_bytes
     app.add_middleware(Envelope)
     for error in HANDLED:
         app.add_exception_handler(error, handle)
-    app.include_router(router(import_max_bytes=chosen.import_max_bytes))
+    app.include_router(router(dashtam or app_dashtam, import_max_bytes=chosen.import_max_bytes))
     app.include_router(health)
     add_docs(app)
     return app
@@ -46,8 +48,13 @@ def create_app(settings: ServiceSettings | None = None, *, dashtam: Dashtam | No
 
 @asynccontextmanager
 async def _opening(app: FastAPI) -> AsyncGenerator[None]:
+    """Opens Dashtam while the application runs; only then it is known what its plugins bring."""
+    own = list(app.router.routes)
     async with _open() as app.state.dashtam:
+        app.include_router(contributed(app.state.dashtam, app.state.import_max_bytes))
+        app.openapi_schema = None
         yield
+    app.router.routes[:] = own
 
 
 def _open() -> AbstractAsyncContextManager[Dashtam]:

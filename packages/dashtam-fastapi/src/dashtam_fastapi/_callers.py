@@ -11,13 +11,18 @@ from fastapi.security.base import SecurityBase
 
 from dashtam_core import Actor, Dashtam, Failure, Result, Success
 from dashtam_core.identity import Authenticate
-from dashtam_core.kernel import ANONYMOUS, DomainError, Origin
+from dashtam_core.kernel import ANONYMOUS, DomainError, Origin, Subject
 from dashtam_core.messaging import Command, Query
 from dashtam_fastapi._parameters import IdempotencyKey, idempotency_key, refuse_repeated
 from dashtam_fastapi._problems import ProblemError
 
-type ActorDependency = Callable[..., Actor | Awaitable[Actor]]
+type SubjectDependency = Callable[..., Subject | Awaitable[Subject]]
 """A FastAPI dependency that tells who acts, or ends the request. It may take whatever a dependency may."""
+
+type ActorDependency = Callable[..., Awaitable[Actor]]
+
+type Finder = Callable[[Request], Dashtam]
+"""Which Dashtam a request is for."""
 
 _CREDENTIALS: Final = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*) *", re.ASCII | re.IGNORECASE)
 _ASK: Final = {"www-authenticate": "Bearer"}
@@ -33,21 +38,18 @@ def app_dashtam(request: Request) -> Dashtam:
 
 
 class Bearer(SecurityBase):
-    """The dependency that takes API tokens from the `Authorization` header, and from nowhere else.
+    """The dependency that takes API tokens from the `Authorization` header, and from nowhere else."""
 
-    `dashtam` says which one knows the tokens; without it, the one of the application made by `create_app`.
-    """
-
-    def __init__(self, dashtam: Callable[[Request], Dashtam] = app_dashtam) -> None:
+    def __init__(self, dashtam: Finder) -> None:
         self.model = HTTPBearer(description="An API token, as `dashtam token` makes it")
         self.scheme_name = "bearer"
         self._dashtam = dashtam
 
-    async def __call__(self, request: Request) -> Actor:
+    async def __call__(self, request: Request) -> Subject:
         anybody = self._dashtam(request).acting_as(ANONYMOUS, _origin(request))
         match await anybody.ask(Authenticate(_token(request.headers.getlist("authorization")))):
             case Success(subject):
-                return attrs.evolve(anybody, subject=subject)
+                return subject
             case Failure(error):
                 raise ProblemError.of(error, headers=_REFUSE)
 
@@ -75,11 +77,36 @@ class Writer(Caller):
         return _value(result)
 
 
+def acting(dashtam: Dashtam | Finder, *, subject: SubjectDependency | None = None) -> ActorDependency:
+    """A dependency for endpoints of your own: Dashtam as who asks sees it, from where the request comes.
+
+    `dashtam` is one that is open, or a function that finds it for a request. `subject` is the dependency that says
+    who acts, such as one that returns `ExternalSubject(user.id)`; without it, whom an API token of this Dashtam
+    belongs to.
+    """
+    find = _found(dashtam)
+
+    async def act(request: Request, who: Annotated[Subject, Depends(subject or Bearer(find))]) -> Actor:
+        return find(request).acting_as(who, _origin(request))
+
+    return act
+
+
+def _found(dashtam: Dashtam | Finder) -> Finder:
+    if callable(dashtam):
+        return dashtam
+
+    def always(_: Request) -> Dashtam:
+        return dashtam
+
+    return always
+
+
 def remember(actor: ActorDependency, import_max_bytes: int) -> Callable[..., Awaitable[None]]:
     """The dependency of the whole router: says who calls before anything else of the request is looked at."""
 
     async def remembered(request: Request, who: Annotated[Actor, Depends(actor)]) -> None:
-        request.state.dashtam_caller = Caller(attrs.evolve(who, origin=_origin(request)), import_max_bytes)
+        request.state.dashtam_caller = Caller(who, import_max_bytes)
         refuse_repeated(request)
 
     return remembered

@@ -1,32 +1,71 @@
 """Every resource of the API as one router, for our application and for yours."""
 
-from typing import Final
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Final
 
 from fastapi import APIRouter, Depends
 
+from dashtam_core import Dashtam
 from dashtam_core.settings import IMPORT_MAX_BYTES
 from dashtam_fastapi._accounts import accounts
-from dashtam_fastapi._callers import ActorDependency, Bearer, remember
+from dashtam_fastapi._callers import ActorDependency, Finder, SubjectDependency, acting, remember
 from dashtam_fastapi._imports import imports
 from dashtam_fastapi._problems import documented
 from dashtam_fastapi._transactions import transactions
 
-_BEARER: Final = Bearer()
+_RESOURCES: Final = {"imports": imports, "accounts": accounts, "transactions": transactions}
+_log: Final = logging.getLogger(__name__)
 
 
-def router(actor: ActorDependency = _BEARER, *, import_max_bytes: int = IMPORT_MAX_BYTES) -> APIRouter:
-    """The resources under `/v1`, to be included in a FastAPI application.
+def router(
+    dashtam: Dashtam | Finder,
+    *,
+    subject: SubjectDependency | None = None,
+    import_max_bytes: int = IMPORT_MAX_BYTES,
+) -> APIRouter:
+    """The resources under `/v1`, those of plugins among them, to be included in a FastAPI application.
 
-    `actor` is the dependency that says who acts. `Bearer(lambda request: dashtam)` takes the API tokens of your
-    own Dashtam; one that returns `dashtam.acting_as(ExternalSubject(user.id))` takes your own users.
-    `import_max_bytes` is how large an uploaded file may be. Errors are problem details; an exception that nobody
-    expected is left to your application.
+    `dashtam` is one that is open, or a function that finds it for a request: then it may be opened later, by the
+    application's lifespan, and the resources of its plugins are left out. `subject` is the FastAPI dependency that
+    says who acts, such as one that returns `ExternalSubject(user.id)`; without it that is whom an API token of
+    this Dashtam belongs to. `import_max_bytes` is how large an uploaded file may be. Errors are problem details;
+    an exception that nobody expected is left to your application.
     """
-    all_of_them = APIRouter(
+    resources = [("", each) for each in _RESOURCES.values()]
+    if not callable(dashtam):
+        resources += _made_by(dashtam.plugins.routers)
+    return _below_v1(resources, acting(dashtam, subject=subject), import_max_bytes)
+
+
+def contributed(dashtam: Dashtam, import_max_bytes: int) -> APIRouter:
+    """The resources that plugins bring, under `/v1`."""
+    return _below_v1(_made_by(dashtam.plugins.routers), acting(dashtam), import_max_bytes)
+
+
+def _below_v1(
+    resources: Iterable[tuple[str, APIRouter]], actor: ActorDependency, import_max_bytes: int
+) -> APIRouter:
+    below = APIRouter(
         prefix="/v1",
         dependencies=[Depends(remember(actor, import_max_bytes))],
         responses=documented(401, 403, 422, 500, 503),
     )
-    for resources in (imports, accounts, transactions):
-        all_of_them.include_router(resources)
-    return all_of_them
+    for prefix, each in resources:
+        below.include_router(each, prefix=prefix)
+    return below
+
+
+def _made_by(makers: Mapping[str, Callable[[], Any]]) -> Iterator[tuple[str, APIRouter]]:
+    """The routers of plugins with their paths. One that cannot be had is named in the log, and left out."""
+    for name, make in makers.items():
+        if name in _RESOURCES:
+            _log.error("the resource /v1/%s of a plugin is left out: Dashtam has one of this name", name)
+            continue
+        try:
+            made: APIRouter = make()
+            APIRouter().include_router(made, prefix=f"/{name}")
+        except Exception:  # noqa: BLE001 - whatever a plugin does wrong is that plugin's problem
+            _log.exception("the resource /v1/%s of a plugin cannot be made", name)
+        else:
+            yield f"/{name}", made

@@ -11,7 +11,7 @@ from dashtam_core.accounts import StatementReader
 from dashtam_core.connections import Provider
 from dashtam_core.kernel import UnavailableCode, UnavailableError
 from dashtam_core.plugins import _hooks
-from dashtam_core.plugins._hooks import GROUP, CommandAdder, StoreOpener
+from dashtam_core.plugins._hooks import GROUP, CommandAdder, RouterMaker, StoreOpener
 from dashtam_core.settings import Settings
 from dashtam_core.store import OpenStore
 
@@ -100,6 +100,11 @@ class Plugins:
     def commands(self) -> Mapping[str, CommandAdder]:
         """What plugins add to the command line, by name."""
         return self._claimed("dashtam_commands", "the command")
+
+    @property
+    def routers(self) -> Mapping[str, RouterMaker]:
+        """What plugins add to the REST API, by its path below `/v1`."""
+        return self._claimed("dashtam_routers", "the path")
 
     def open_store(self, settings: Settings) -> OpenStore:
         """The store that the scheme of `settings.store_url` asks for, to be entered."""

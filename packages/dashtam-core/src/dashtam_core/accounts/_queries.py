@@ -74,7 +74,10 @@ class Paging:
     def start(self, scope: str, limit: int, cursor: str | None) -> Result[str | None, AccountsRefused]:
         """Where the page begins: behind this position, or None for the first page."""
         if not 1 <= limit <= MAX_LIMIT:
-            return _refused(AccountsCode.LIMIT_INVALID, f"a page has 1 to {MAX_LIMIT} items, not {limit}")
+            return _refused(
+                AccountsCode.LIMIT_INVALID,
+                f"a page has 1 to {MAX_LIMIT} items, not {limit}: ask for fewer, and for the rest by next_cursor",
+            )
         if cursor is None:
             return Success(None)
         return map_failure(

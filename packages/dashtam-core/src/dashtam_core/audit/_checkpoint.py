@@ -213,7 +213,8 @@ def _checkpoint(text: str, origin: str) -> Result[Checkpoint, AuditRefused]:
 
 
 def _refused(why: str) -> Failure[AuditRefused]:
-    return Failure(AuditRefused(AuditCode.CHECKPOINT_INVALID, f"this checkpoint cannot be trusted: {why}"))
+    told = f"this checkpoint cannot be trusted, take another copy of it: {why}"
+    return Failure(AuditRefused(AuditCode.CHECKPOINT_INVALID, told))
 
 
 def _require_name(name: str) -> None:

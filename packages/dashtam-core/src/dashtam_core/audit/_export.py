@@ -168,4 +168,5 @@ _FIELDS: Final[dict[str, Callable[[Any], Any]]] = {
 
 
 def _invalid(number: int, why: str) -> Failure[AuditRefused]:
-    return Failure(AuditRefused(AuditCode.EXPORT_INVALID, f"line {number} of the export cannot be read: {why}"))
+    told = f"line {number} of the export cannot be read, take another copy of it or export again: {why}"
+    return Failure(AuditRefused(AuditCode.EXPORT_INVALID, told))

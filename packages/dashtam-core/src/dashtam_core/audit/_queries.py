@@ -137,7 +137,10 @@ class ListAuditEntriesHandler(PreparedAnswer[ListAuditEntries, Page[ReadableEntr
 
     async def prepare(self, query: ListAuditEntries, /) -> Result[Page[ReadableEntry], AuditRefused]:
         if not 1 <= query.limit <= MAX_ENTRIES:
-            return _refused(AuditCode.QUERY_INVALID, f"a page has 1 to {MAX_ENTRIES} entries, not {query.limit}")
+            return _refused(
+                AuditCode.QUERY_INVALID,
+                f"a page has 1 to {MAX_ENTRIES} entries, not {query.limit}: ask for the rest by its cursor",
+            )
         after = None if query.cursor is None else _position(query.cursor)
         if query.cursor is not None and after is None:
             return _refused(AuditCode.QUERY_INVALID, "this cursor is not one of this list: start without a cursor")
@@ -175,7 +178,8 @@ class SealAuditLogHandler(PreparedAnswer[SealAuditLog, LogState, AuditRefused]):
                 return _refused(
                     AuditCode.AUDIT_TAMPERED,
                     f"the log has {now.tree_size} entries, and {earlier.tree_size} when that checkpoint was made: "
-                    "entries were taken out, or an older copy of the store is in place",
+                    "entries were taken out, or an older copy of the store is in place. "
+                    "Keep the log as it is, and compare it with an export or a backup",
                 )
             case Success(earlier):
                 proof = consistency_proof(await self.log.leaf_hashes(now.tree_size), earlier.tree_size)

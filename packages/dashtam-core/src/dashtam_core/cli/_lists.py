@@ -92,7 +92,7 @@ def _chosen(text: str, known: Iterable[accounts.Account]) -> AccountId:
         stop(f"no account of yours has the last four or an id beginning with {text!r}: see dashtam accounts", 2)
     if len(found) > 1:
         named = "; ".join(f"{each.account_id} {each.name}" for each in found)
-        stop(f"{text!r} fits {len(found)} accounts, so give the beginning of one's id: {named}", 2)
+        stop(f"{text!r} fits {len(found)} accounts, give the beginning of one's id: {named}", 2)
     return found[0].account_id
 
 

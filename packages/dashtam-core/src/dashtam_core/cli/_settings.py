@@ -8,7 +8,6 @@ from dashtam_core.cli._exits import UNAVAILABLE, stop, value_of
 from dashtam_core.plugins import Plugins
 from dashtam_core.settings import Settings
 
-_GONE: Final = "would be gone when the command ends: set it to embedded: or postgresql://user@host/database"
 _NO_STORE: Final = "set DASHTAM_STORE_URL, or pip install dashtam-embedded dashtam-postgres"
 
 
@@ -23,7 +22,11 @@ def durable(settings: Settings, plugins: Plugins | None = None) -> Settings:
     Exits with 3 where there is neither. `plugins` are the installed ones unless given.
     """
     if settings.store_scheme == "memory":
-        stop(f"data in the store that DASHTAM_STORE_URL names, memory:, {_GONE}", UNAVAILABLE)
+        stop(
+            "data in the store that DASHTAM_STORE_URL names, memory:, would be gone when the command ends: "
+            "set it to embedded: or postgresql://user@host/database",
+            UNAVAILABLE,
+        )
     if settings.store_url is not None:
         return settings
     if "embedded" not in (plugins or Plugins.installed(settings.plugins)).stores:

@@ -71,6 +71,8 @@ from dashtam_core.settings import MEMORY, Settings
 from dashtam_core.store import REPOSITORIES, Capability, Store, UnitOfWork
 from dashtam_core.workers import Workers
 
+__all__ = ["DRAIN_SECONDS", "Actor", "Dashtam"]
+
 DRAIN_SECONDS: Final = 5.0
 """How long subscribers that are still being told may take when the application ends."""
 
@@ -295,7 +297,8 @@ def _log_name(seed: bytes) -> str:
 
 @asynccontextmanager
 async def _given(data: Store) -> AsyncGenerator[Store]:
-    """A store somebody else opened, and will close."""
+    """A store somebody else opened, and will close; if it cannot serve, they hear of it now."""
+    await data.ping()
     yield data
 
 

@@ -18,6 +18,8 @@ from typing_extensions import TypeForm
 
 from dashtam_core.kernel import UnavailableCode, UnavailableError
 
+__all__ = ["AssemblyError", "Binding", "Container", "Port", "provide"]
+
 
 class AssemblyError(Exception):
     """The parts do not fit: names what is missing or circular, who needs it, and what to do."""

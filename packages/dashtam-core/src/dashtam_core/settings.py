@@ -11,6 +11,8 @@ import attrs
 from dashtam_core.kernel import Failure, KernelCode, Result, Success, ValueRefused
 from dashtam_core.logs import Format
 
+__all__ = ["IMPORT_MAX_BYTES", "MEMORY", "PREFIX", "Settings", "default_data_dir"]
+
 PREFIX: Final = "DASHTAM_"
 MEMORY: Final = "memory:"
 _MIN_KEY: Final = 32

@@ -11,6 +11,8 @@ from dashtam_core.container import Binding, provide
 from dashtam_core.identity import ApiTokens, People
 from dashtam_core.kernel import Subject
 
+__all__ = ["REPOSITORIES", "Capability", "OpenStore", "Store", "UnitOfWork"]
+
 
 class Capability(StrEnum):
     """What a store promises beyond keeping things; the conformance kit tests what is claimed."""
@@ -47,6 +49,8 @@ class UnitOfWork(messaging.UnitOfWork, Protocol):
 
 
 class Store(Protocol):
+    """Where everything is kept: units of work for one person each, the audit log, and deliveries for all."""
+
     @property
     def capabilities(self) -> frozenset[Capability]: ...
 

@@ -7,12 +7,14 @@ if TYPE_CHECKING:
     from dashtam_postgres._migrate import upgrade
     from dashtam_postgres._retention import Retired, retire
     from dashtam_postgres._store import DEFAULT_SCHEMA, PostgresStore, open_store
+    from dashtam_postgres._unit import PostgresUnit
 
-__all__ = ["DEFAULT_SCHEMA", "PostgresStore", "Retired", "open_store", "retire", "upgrade"]
+__all__ = ["DEFAULT_SCHEMA", "PostgresStore", "PostgresUnit", "Retired", "open_store", "retire", "upgrade"]
 
 _HOMES: Final = {
     "DEFAULT_SCHEMA": "_store",
     "PostgresStore": "_store",
+    "PostgresUnit": "_unit",
     "Retired": "_retention",
     "open_store": "_store",
     "retire": "_retention",

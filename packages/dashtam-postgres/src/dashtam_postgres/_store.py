@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Final, cast
+from typing import Final, Self, cast
 
 import asyncpg
 from sqlalchemy import text
@@ -41,7 +41,11 @@ _ROOM_LEFT: Final = (
 
 
 class PostgresStore:
-    """A store in one schema of a PostgreSQL database, over an engine of the caller's own if they like."""
+    """A store in one schema of a PostgreSQL database, over an engine of the caller's own if they like.
+
+    Entered as an async context it is checked to be ready, and at the end closes what it has beside the engine,
+    which stays open: it is its maker's.
+    """
 
     capabilities = frozenset(
         {
@@ -65,6 +69,14 @@ class PostgresStore:
         self.audit = PostgresAuditLog(self)
         self.deliveries = PostgresDeliveries(self)
         self._worker: str | None = None
+
+    async def __aenter__(self) -> Self:
+        await self.ping()
+        await self._make_room()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
 
     def unit_of_work(self, subject: Subject, /) -> PostgresUnit:
         return PostgresUnit(self, subject)
@@ -94,7 +106,7 @@ class PostgresStore:
             await unit.raw.execute(CLEAR)
 
     async def aclose(self) -> None:
-        """Ends what the store has beside the engine's pool. The engine stays open: it is its maker's."""
+        """Ends the connection that the store has beside the engine's pool, to hear of events."""
         await self.deliveries.aclose()
 
     async def ping(self) -> None:
@@ -120,7 +132,7 @@ class PostgresStore:
                 "`dashtam db upgrade` creates it",
             )
 
-    async def make_room(self) -> None:
+    async def _make_room(self) -> None:
         """Entries need a partition to go to. Whoever may not make one leaves that to who may."""
         async with Lease(self) as raw:
             enough = await raw.fetchval(_ROOM_LEFT, f'"{self.schema}".')
@@ -153,11 +165,9 @@ async def open_store(
     store = PostgresStore(engine, schema=schema, place=_connect.place(url))
     store.plain_pool = True
     try:
-        await store.ping()
-        await store.make_room()
-        yield store
+        async with store:
+            yield store
     finally:
-        await store.aclose()
         await engine.dispose()
 
 

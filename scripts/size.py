@@ -5,6 +5,7 @@ from pathlib import Path
 
 BUDGETS = {
     "dashtam-core": 9_000,
+    "its testing kit": 3_000,
     "dashtam-postgres": 2_500,
     "dashtam-redis": 1_500,
     "dashtam-fastapi": 3_000,
@@ -28,8 +29,10 @@ def lines(folder: Path) -> int:
 def main() -> int:
     """Prints the table; fails when anything is over its budget."""
     sizes = {folder.name: lines(folder / "src") for folder in sorted((ROOT / "packages").iterdir())}
+    sizes["its testing kit"] = lines(ROOT / "packages/dashtam-core/src/dashtam_core/testing")
+    sizes["dashtam-core"] -= sizes["its testing kit"]
     source, tests = sum(sizes.values()), lines(ROOT / "tests")
-    rows = [(name, size, BUDGETS[name]) for name, size in sizes.items()]
+    rows = [(name, sizes[name], budget) for name, budget in BUDGETS.items() if name in sizes]
     rows += [("all packages", source, TOTAL), ("tests", tests, int(source * TESTS_PER_SOURCE))]
     for name, size, budget in rows:
         print(f"{name:18}{size:>8,} of {budget:>7,}  {size / budget:>5.0%}")

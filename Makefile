@@ -54,10 +54,12 @@ bench: install ## Every benchmark, each beside its limit
 	@$(UV) pip install --quiet --python $(BIN)/python -c constraints.txt --group bench
 	@for b in benchmarks/bench_*.py; do echo "== $$b"; $(BIN)/python $$b || exit 1; done
 
-lock: | $(filter .tools/%,$(UV)) ## Resolve constraints.txt anew
+lock: | $(filter .tools/%,$(UV)) ## Resolve constraints.txt anew, and the oldest versions that the packages take
 	$(UV) pip compile --quiet --universal --python-version 3.13 --no-header --no-annotate --no-emit-package dashtam-core \
 		$(ARGS) --group dev --group bench $(foreach p,$(PACKAGES),$(p)/pyproject.toml) --all-extras scripts/build-requirements.in -o constraints.txt
 	@sed -i.bak '/^-e /d' constraints.txt && rm constraints.txt.bak
+	$(UV) pip compile --quiet --universal --python-version 3.13 --no-header --no-annotate --no-emit-package dashtam-core \
+		--resolution lowest-direct $(foreach p,$(PACKAGES),$(p)/pyproject.toml) --all-extras -o tests/wheels/lowest.txt
 
 clean: ## Remove what the commands made, except your data in .dashtam
 	rm -rf .venv .tools dist .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -5,7 +5,7 @@ from pathlib import Path
 
 BUDGETS = {
     "dashtam-core": 9_000,
-    "its testing kit": 3_000,
+    "its testing kit": 4_000,
     "dashtam-postgres": 2_500,
     "dashtam-redis": 1_500,
     "dashtam-fastapi": 3_000,

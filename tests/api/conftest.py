@@ -7,10 +7,11 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from api.people import LinesPlugin, Person, token_of
+from api.people import Lines, Person, token_of
 from dashtam_core import Dashtam, Settings
 from dashtam_core.memory import MemoryStore
 from dashtam_core.store import Store
+from dashtam_core.testing.samples import LinesPlugin
 from dashtam_fastapi import ServiceSettings, create_app
 
 MAX_BYTES = 200_000
@@ -26,14 +27,14 @@ def data(request: pytest.FixtureRequest) -> Store:
 
 
 @pytest.fixture
-def plugin() -> LinesPlugin:
-    return LinesPlugin()
+def reader() -> Lines:
+    return Lines()
 
 
 @pytest.fixture
-async def dashtam(data: Store, plugin: LinesPlugin) -> AsyncGenerator[Dashtam]:
+async def dashtam(data: Store, reader: Lines) -> AsyncGenerator[Dashtam]:
     settings = Settings(master_key="k" * 32, import_max_bytes=MAX_BYTES)
-    async with Dashtam.open(settings=settings, store=data, plugins=[plugin]) as opened:
+    async with Dashtam.open(settings=settings, store=data, plugins=[LinesPlugin(reader)]) as opened:
         yield opened
 
 

@@ -1,64 +1,37 @@
-"""What the tests of the API share: people with a token, and a plugin that reads a small format of our own."""
+"""What the tests of the API share: people with a token, and a reader that fails when told to."""
 
-from collections.abc import Iterable
-from datetime import date
 from typing import Any
 
 import attrs
 import httpx
 
-from dashtam_core import Dashtam, Failure, Result, Success, hookimpl
-from dashtam_core.accounts import (
-    AccountBatch,
-    AccountData,
-    AccountType,
-    BalanceData,
-    BalanceKind,
-    ImportCode,
-    ImportFailed,
-    Statement,
-    StatementReader,
-    SyncBatch,
-    TransactionData,
-    TransactionType,
-)
+from dashtam_core import Dashtam, Failure, Result
+from dashtam_core.accounts import ImportCode, ImportFailed, Statement
 from dashtam_core.audit import EntryFilter, ListAuditEntries, ReadableEntry
 from dashtam_core.identity import OPERATOR, CreateApiToken, ExternalSubject
-from dashtam_core.kernel import Currency, Money
+from dashtam_core.testing import samples
 
 SECRET = "hunter2-in-a-message"
 CODES = {each.value: each for each in ImportCode}
 
 
-class Lines:
-    """Reads `LINES;<account>` and then lines of `date;amount;text`. `FAIL;<code>` fails, `EXPLODE` raises."""
-
-    name = "lines"
+class Lines(samples.LinesReader):
+    """Counts what it reads; `FAIL;<code>` fails, `EXPLODE` raises."""
 
     def __init__(self) -> None:
         self.reads = 0
 
     def recognizes(self, data: bytes, /) -> bool:
-        return data.startswith((b"LINES;", b"FAIL;", b"EXPLODE"))
+        return data.startswith((b"FAIL;", b"EXPLODE")) or super().recognizes(data)
 
     def read(self, data: bytes, /) -> Result[Statement, ImportFailed]:
         self.reads += 1
         if data.startswith(b"EXPLODE"):
             raise RuntimeError(SECRET)
-        first, *rows = data.decode().splitlines()
-        word = first.split(";")[1]
-        if first.startswith("FAIL"):
-            return Failure(ImportFailed(CODES[word], f"failed as asked: {word}"))
-        return Success(_statement(word, rows))
-
-
-class LinesPlugin:
-    def __init__(self) -> None:
-        self.reader = Lines()
-
-    @hookimpl
-    def dashtam_readers(self) -> Iterable[StatementReader]:
-        return [self.reader]
+        if data.startswith(b"FAIL;"):
+            code = data.decode().removeprefix("FAIL;")
+            return Failure(ImportFailed(CODES[code], f"failed as asked: {code}"))
+        return super().read(data)
 
 
 @attrs.frozen
@@ -90,7 +63,8 @@ async def trail(dashtam: Dashtam, name: str) -> list[ReadableEntry]:
 
 
 def lines(account: str, *rows: str) -> bytes:
-    return "\n".join([f"LINES;{account}", *rows]).encode()
+    """A statement of one account with a balance and these rows of `date;amount;text`."""
+    return samples.lines(f"account;{account}", *(f"row;{each}" for each in rows), "balance;2026-01-31;10")
 
 
 def problem(response: httpx.Response, status: int, code: str) -> dict[str, Any]:
@@ -107,24 +81,3 @@ def problem(response: httpx.Response, status: int, code: str) -> dict[str, Any]:
     assert body["detail"]
     assert set(body) <= {"type", "title", "status", "detail", "code", "errors"}
     return body
-
-
-def _statement(account: str, rows: list[str]) -> Statement:
-    euro = Currency("EUR")
-    transactions = tuple(_transaction(row, euro) for row in rows)
-    balance = BalanceData(
-        kind=BalanceKind.LEDGER, as_of=date(2026, 1, 31), amount=Money.parse("10", "EUR").unwrap()
-    )
-    data = AccountData(provider_account_id=account, account_type=AccountType.CHECKING, currency=euro)
-    batch = AccountBatch(account=data, transactions=transactions, balances=(balance,))
-    return Statement(format="LINES 1", encoding="utf-8", parser="tests 1", batch=SyncBatch(accounts=(batch,)))
-
-
-def _transaction(row: str, currency: Currency) -> TransactionData:
-    day, amount, text = row.split(";")
-    return TransactionData(
-        posted_date=date.fromisoformat(day),
-        amount=Money.parse(amount, currency.code).unwrap(),
-        type=TransactionType.OTHER,
-        description=text,
-    )

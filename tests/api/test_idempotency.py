@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from api.people import LinesPlugin, Person, lines, problem, trail
+from api.people import Lines, Person, lines, problem, trail
 from dashtam_core import Dashtam
 from dashtam_core.messaging import RefusalCode, Refused
 from dashtam_fastapi import ProblemError, problem_response
@@ -14,13 +14,13 @@ JUNE = lines("DE123", "2026-06-01;-12.50;Coffee", "2026-06-02;1000;Salary")
 KEY = "8e03978e-40d5-43dd-bc93-6894a57f9324"
 
 
-async def test_a_retry_is_answered_as_the_first_time(ann: Person, dashtam: Dashtam, plugin: LinesPlugin) -> None:
+async def test_a_retry_is_answered_as_the_first_time(ann: Person, dashtam: Dashtam, reader: Lines) -> None:
     """Status, body and Location are those of then to the byte, and the file is not even read again."""
     first, again = await ann.upload(JUNE, key=KEY), await ann.upload(JUNE, key=KEY)
     assert (first.status_code, again.status_code) == (201, 201)
     assert again.content == first.content
     assert again.headers["location"] == first.headers["location"]
-    assert plugin.reader.reads == 1
+    assert reader.reads == 1
     assert [each.entry.phase for each in await trail(dashtam, "ann")] == ["attempted", "succeeded", "replayed"]
     assert (await ann.upload(JUNE)).status_code == 200, "without the key it is another request"
 
@@ -90,14 +90,14 @@ async def test_both_forms_of_a_key_are_one(ann: Person, one: str, other: str) ->
         "\x7f",
     ],
 )
-async def test_a_malformed_key_is_refused(ann: Person, plugin: LinesPlugin, key: str) -> None:
+async def test_a_malformed_key_is_refused(ann: Person, reader: Lines, key: str) -> None:
     """What is empty, too long or not visible ASCII is named, and the body not looked at."""
     headers = [(b"idempotency-key", key.encode("latin-1"))]
     answer = await ann.http.post("/v1/imports", files={"file": ("june.lines", JUNE)}, headers=headers)
     (error,) = problem(answer, 422, "request_invalid")["errors"]
     assert error["parameter"].lower() == "idempotency-key"
     assert "1 to 255 visible ASCII characters" in error["detail"]
-    assert plugin.reader.reads == 0
+    assert reader.reads == 0
 
 
 async def test_two_keys_are_refused(ann: Person) -> None:

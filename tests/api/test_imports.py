@@ -2,7 +2,7 @@
 
 import pytest
 
-from api.people import SECRET, LinesPlugin, Person, lines, problem
+from api.people import SECRET, Lines, Person, lines, problem
 
 JUNE = lines("DE123", "2026-06-01;-12.50;Coffee", "2026-06-02;1000;Salary")
 
@@ -118,14 +118,14 @@ async def test_a_body_cut_short_is_not_imported(ann: Person, body: bytes) -> Non
 
 
 async def test_a_bug_is_answered_without_a_word_of_it(
-    ann: Person, plugin: LinesPlugin, caplog: pytest.LogCaptureFixture
+    ann: Person, reader: Lines, caplog: pytest.LogCaptureFixture
 ) -> None:
     """An exception answers 500 with nothing internal, runs once, and is logged once under the request's id."""
     answer = await ann.upload(b"EXPLODE")
     problem(answer, 500, "internal_server_error")
     for leak in (SECRET, "RuntimeError", "Traceback", ".py"):
         assert leak not in answer.text
-    assert plugin.reader.reads == 1
+    assert reader.reads == 1
     log = caplog.text
     assert log.count("request failed") == 1
     assert log.count("RuntimeError: ") == 1

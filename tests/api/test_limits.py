@@ -53,7 +53,7 @@ async def test_an_upload_that_turns_out_too_large_is_read_no_further(ann: Person
 async def test_a_file_of_just_the_limit_is_taken(ann: Person) -> None:
     """The limit is for the file: what multipart adds does not count, one byte more does."""
     rows = lines("A", "2026-01-01;1;x")
-    whole = rows + b"x" * (MAX_BYTES - len(rows))
+    whole = rows + b" " * (MAX_BYTES - len(rows))
     assert (await ann.upload(whole)).status_code == 201
     problem(await ann.upload(whole + b"x"), 413, "file_too_large")
 

@@ -64,9 +64,14 @@ async def test_a_method_that_a_path_does_not_take_is_refused(
 
 
 class Down(MemoryStore):
-    """A store whose server has gone away."""
+    """A store whose server goes away once it is open."""
+
+    opened = False
 
     async def ping(self) -> None:
+        if not self.opened:
+            self.opened = True
+            return
         raise UnavailableError(UnavailableCode.STORE_UNREACHABLE, "the database does not answer: start it")
 
     def unit_of_work(self, subject: Subject, /) -> UnitOfWork:  # type: ignore[override]

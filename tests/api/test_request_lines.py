@@ -8,7 +8,7 @@ import pytest
 from fastapi import FastAPI, Request
 from starlette.types import Message, Receive, Scope, Send
 
-from api.people import LinesPlugin, Person
+from api.people import Lines, Person
 from dashtam_core import UnavailableError
 from dashtam_core.kernel import UnavailableCode
 from dashtam_core.memory import MemoryStore
@@ -57,7 +57,7 @@ async def test_health_checks_are_for_who_debugs(nobody: httpx.AsyncClient) -> No
     assert [line["level"] for line in requests(lines(stream))] == ["debug"]
 
 
-async def test_a_bug_is_found_by_the_id_of_its_answer(ann: Person, plugin: LinesPlugin) -> None:
+async def test_a_bug_is_found_by_the_id_of_its_answer(ann: Person, reader: Lines) -> None:
     """Its traceback and its request carry the id that the answer was given."""
     with recorded(level="info") as stream:
         answer = await ann.upload(b"EXPLODE")

@@ -11,7 +11,7 @@ import pytest
 from fastapi import FastAPI
 
 from api.conftest import MAX_BYTES
-from api.people import LinesPlugin, Person, lines, problem
+from api.people import Lines, Person, lines, problem
 from api.test_limits import HEAD, HEADERS
 from dashtam_core import UnavailableError
 from dashtam_fastapi import serve, until_signalled
@@ -57,19 +57,19 @@ async def test_a_streamed_upload_that_is_too_large_is_refused(live: httpx.AsyncC
 
 
 async def test_a_sender_who_leaves_in_the_middle_costs_nothing(
-    live: httpx.AsyncClient, ann: Person, plugin: LinesPlugin, capfd: pytest.CaptureFixture[str]
+    live: httpx.AsyncClient, ann: Person, reader: Lines, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """A connection that ends within the upload imports nothing, is no error of ours, and others are served."""
-    reader, writer = await asyncio.open_connection(live.base_url.host, live.base_url.port)
+    incoming, outgoing = await asyncio.open_connection(live.base_url.host, live.base_url.port)
     chunk = HEAD + lines("A", "2026-01-01;1;x")
-    writer.write(REQUEST.format(token=ann.token).encode() + b"%x\r\n%s\r\n" % (len(chunk), chunk))
-    await writer.drain()
+    outgoing.write(REQUEST.format(token=ann.token).encode() + b"%x\r\n%s\r\n" % (len(chunk), chunk))
+    await outgoing.drain()
     await asyncio.sleep(0.2)
-    writer.transport.abort()
-    assert await reader.read() == b""
+    outgoing.transport.abort()
+    assert await incoming.read() == b""
     await asyncio.sleep(0.2)
     assert (await live.get("/v1/accounts")).json()["items"] == []
-    assert plugin.reader.reads == 0
+    assert reader.reads == 0
     assert "Traceback" not in "".join(capfd.readouterr())
 
 

@@ -12,9 +12,9 @@ from dashtam_core.messaging import KeyState
 from dashtam_core.store import Store
 from dashtam_core.testing import StoreConformance
 from dashtam_core.testing._people import KEPT, KEY, claim, keep
-from dashtam_core.testing._records import PATIENCE, entry, event, hear, tell
-from dashtam_core.testing._rows import ANN, NOON
+from dashtam_core.testing._shared import PATIENCE
 from dashtam_core.testing._trail import count_pages
+from dashtam_core.testing.samples import ANN, NOON, entry, event, hear, tell
 
 
 class TestMemoryStore(StoreConformance):

@@ -15,19 +15,9 @@ from conftest import APP_ROLE, Database
 from dashtam_core.audit import AuditEntry, EntryFilter, Phase, RecordedEntry
 from dashtam_core.kernel import UnavailableCode, UnavailableError, new_id
 from dashtam_core.store import Store
-from dashtam_core.testing._records import (
-    PATIENCE,
-    PlainSealer,
-    actions_of,
-    entries_of,
-    entry,
-    event,
-    hear,
-    leaves_of,
-    root_of,
-    tell,
-)
-from dashtam_core.testing._rows import ANN, BEN
+from dashtam_core.testing._shared import PATIENCE
+from dashtam_core.testing._trail import PlainSealer, leaves_of, root_of
+from dashtam_core.testing.samples import ANN, BEN, actions_of, entries_of, entry, event, hear, tell
 from dashtam_embedded._binaries import postgres_bin
 from dashtam_postgres import PostgresStore
 from integration.postgres.acting import APP, OWNER, WORKER, acting, as_login, tampering

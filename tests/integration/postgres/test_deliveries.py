@@ -11,8 +11,9 @@ import pytest
 import dashtam_postgres
 from conftest import APP_ROLE, Database
 from dashtam_core.messaging import Handover, StoredEvent
-from dashtam_core.testing._records import PATIENCE, BrokenError, event, give_up, hear, hear_all, stumble, tell
-from dashtam_core.testing._rows import ANN, BEN, account, have
+from dashtam_core.testing._outbox import give_up, stumble
+from dashtam_core.testing._shared import PATIENCE, BrokenError
+from dashtam_core.testing.samples import ANN, BEN, account, event, have, hear, hear_all, tell
 from dashtam_postgres import PostgresStore, _connect
 from dashtam_postgres._deliveries import _NEXT
 from dashtam_postgres._unit import PostgresUnit

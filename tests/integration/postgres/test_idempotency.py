@@ -8,8 +8,7 @@ from conftest import Database
 from dashtam_core.audit import PersonKey
 from dashtam_core.kernel import Subject, new_id
 from dashtam_core.messaging import KeptAnswer, KeyState
-from dashtam_core.testing._records import event, tell
-from dashtam_core.testing._rows import ANN, BEN
+from dashtam_core.testing.samples import ANN, BEN, event, tell
 from dashtam_postgres import PostgresStore
 from dashtam_postgres._people import _KINDS
 from integration.postgres.acting import APP, OWNER, acting

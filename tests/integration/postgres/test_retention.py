@@ -26,7 +26,8 @@ from dashtam_core.audit import (
     verify_inclusion,
 )
 from dashtam_core.kernel import SystemClock, UnavailableError
-from dashtam_core.testing._records import PlainSealer, entries_of, entry, leaves_of
+from dashtam_core.testing._trail import PlainSealer, leaves_of
+from dashtam_core.testing.samples import entries_of, entry
 from dashtam_postgres import PostgresStore, Retired, retire
 from dashtam_postgres._cli import add_db
 from integration.postgres.acting import as_login

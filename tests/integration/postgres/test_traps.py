@@ -13,7 +13,7 @@ from conftest import APP_ROLE, Database
 from dashtam_core.accounts import AccountId, TransactionFilter
 from dashtam_core.identity import ExternalSubject
 from dashtam_core.kernel import UnavailableCode, UnavailableError, new_id
-from dashtam_core.testing._rows import account, add, filler, have, row, rows_of, texts_of
+from dashtam_core.testing.samples import account, add, filler, have, row, rows_of, texts_of
 from dashtam_postgres import PostgresStore
 from dashtam_postgres._transactions import page_query
 

@@ -10,8 +10,8 @@ from sqlalchemy import text
 
 from conftest import APP_ROLE, Database
 from dashtam_core.audit import EntryFilter
-from dashtam_core.testing._records import BrokenError, actions_of, entry, event
-from dashtam_core.testing._rows import ANN, account, have
+from dashtam_core.testing._shared import BrokenError
+from dashtam_core.testing.samples import ANN, account, actions_of, entry, event, have
 from dashtam_postgres import PostgresStore
 from dashtam_postgres._append import ROWS
 from integration.postgres.acting import OWNER, acting

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from unit.cli.toy import CommandLine, Toy
+from unit.cli.toy import JANUARY, CommandLine, noisy
 from unit.logs.recording import restored
 
 
@@ -27,6 +27,6 @@ def _logs() -> Generator[None]:
 
 @pytest.fixture
 def dashtam(folder: Path) -> CommandLine:
-    """The command line with the reader of toys, in a folder with one toy."""
-    (folder / "january.toy").write_text("TOY january")
-    return CommandLine(Toy())
+    """The command line with a noisy reader, in a folder with one statement."""
+    (folder / "january.lines").write_bytes(JANUARY)
+    return CommandLine(noisy())

@@ -1,31 +1,25 @@
 """`dashtam plugins`, `dashtam token`, the version, help, and commands that plugins bring."""
 
 import asyncio
-import json
-from collections.abc import Mapping
-from importlib.metadata import version
+import re
+from importlib.metadata import entry_points, version
+from pathlib import Path
+from unittest.mock import ANY
 
 import pytest
 import typer
+from typer.main import get_group
 
-from dashtam_core import Dashtam, PluginError, Settings, Success, UnavailableError, hookimpl
+from dashtam_core import Dashtam, PluginError, Settings, Success, UnavailableError, hookimpl, provide
 from dashtam_core.cli._app import app
 from dashtam_core.cli._exits import EXIT_CODES
 from dashtam_core.cli._host import Host
-from dashtam_core.container import AssemblyError
+from dashtam_core.container import AssemblyError, Binding
 from dashtam_core.identity import ExternalSubject
 from dashtam_core.kernel import ErrorKind, UnavailableCode
-from dashtam_core.memory import open_memory_store
-from dashtam_core.plugins import Plugins, StoreOpener
-from unit.cli.toy import Adding, CommandLine, Toy
-
-
-class OtherMemory:
-    """A plugin that claims a scheme which is taken."""
-
-    @hookimpl
-    def dashtam_stores(self) -> Mapping[str, StoreOpener]:
-        return {"memory": open_memory_store}
+from dashtam_core.plugins import Plugins
+from dashtam_core.plugins._builtin import COMMANDS
+from unit.cli.toy import Adding, CommandLine, noisy
 
 
 def add_hello(target: typer.Typer) -> None:
@@ -48,33 +42,105 @@ def add_nothing(target: typer.Typer) -> None:
     raise RuntimeError("out of order")
 
 
+def unassembled(missing: bytes) -> Path:
+    raise NotImplementedError
+
+
+class Clashing(Adding):
+    """Claims a command of another plugin, one of Dashtam's own, and one that is free."""
+
+    def __init__(self) -> None:
+        super().__init__(hello=add_hello, ciao=add_hello, **{"import": add_hello})
+
+
 def test_plugins_as_json() -> None:
-    """Each plugin is listed with its distribution, what it provides, and why it is not active."""
-    memory, toy, broken = CommandLine(Toy(), broken=True).json("plugins")["plugins"]
+    """Each plugin is listed with its distribution, what it provides or why not, and what it was asked."""
+    memory, reading, broken = CommandLine(noisy(), broken=True).json("plugins")["plugins"]
+    trace = memory.pop("trace")
     assert memory == {
         "name": "memory",
         "distribution": "dashtam-core",
+        "version": None,
         "provides": ["store memory"],
-        "problem": None,
+        "problems": [],
         "active": True,
     }
-    assert (toy["name"], toy["provides"]) == ("Toy", ["reader toy"])
-    assert (broken["active"], broken["problem"].split(":")[0]) == (False, "import failed")
+    assert [(each["asked"], each["answer"]) for each in trace] == [
+        ("register", "dashtam_stores"),
+        ("dashtam_stores", "store memory"),
+    ]
+    assert all(each["milliseconds"] > 0 for each in trace)
+    assert (reading["name"], reading["provides"]) == ("LinesPlugin", ["reader lines"])
+    assert (broken["active"], broken["problems"][0].split(":")[0]) == (False, "import failed")
 
 
 def test_plugins_as_a_table() -> None:
-    """The table says the same, and a broken plugin is no failure of the command."""
-    result = CommandLine(Toy(), broken=True)("plugins")
+    """What is used, and each reason why not; a plugin that is left out is no failure of the command."""
+    result = CommandLine(noisy(), Adding(hello=add_hello), Clashing(), broken=True)("plugins")
     assert (result.exit_code, result.stderr) == (0, "")
-    assert [line.split()[0] for line in result.stdout.splitlines()] == ["plugin", "memory", "Toy", "broken"]
-    assert "ModuleNotFoundError" in result.stdout
+    contested = (
+        "contested: the command 'hello' is claimed by Adding and by Clashing: "
+        "uninstall all but one, or list the one you want in DASHTAM_PLUGINS"
+    )
+    assert [re.split(" {2,}", line) for line in result.stdout.splitlines()] == [
+        ["plugin", "distribution", "active", "provides, or why not"],
+        ["memory", "dashtam-core", "yes", "store memory"],
+        ["LinesPlugin", "yes", "reader lines"],
+        ["Adding", "no", contested],
+        ["Clashing", "partly", "command ciao"],
+        ["", contested],
+        ["", ANY],
+        ["broken", "no", "import failed: ModuleNotFoundError: No module named 'dashtam_no_such_module'"],
+    ]
+    assert "reserved: the command 'import' is the application's own, and claimed by Clashing" in result.stdout
 
 
-def test_plugins_that_claim_the_same() -> None:
-    """A conflict is told beside the list, where one looks for it."""
-    result = CommandLine(OtherMemory())("plugins", "--json")
-    assert (result.exit_code, len(json.loads(result.stdout)["plugins"])) == (0, 2)
-    assert "dashtam: the plugins memory and OtherMemory both claim the store scheme 'memory'" in result.stderr
+def test_the_version_of_a_plugin(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An installed plugin is shown with what installed it, and one that brings nothing says so."""
+    (entry,) = [each for each in entry_points(group="dashtam") if each.name == "files"]
+    found = Plugins.of([Adding()])
+    found.add_installed(entry)
+    dashtam = CommandLine()
+    dashtam._find = lambda allowed: found  # type: ignore[method-assign]
+    rows = [re.split(" {2,}", line) for line in dashtam("plugins").stdout.splitlines()]
+    assert rows[2:] == [
+        ["Adding", "yes", "nothing"],
+        ["files", f"dashtam-files {version('dashtam-files')}", "yes", "reader ofx"],
+    ]
+
+
+def test_plugins_that_cannot_be_assembled() -> None:
+    """The list has what an application would leave out, without opening one."""
+
+    class Unassembled:
+        @hookimpl
+        def dashtam_bindings(self) -> list[Binding]:
+            return [provide(Path).by(unassembled)]
+
+    shown = CommandLine(Unassembled())("plugins").stdout
+    assert "does not fit: the routes of Unassembled and their bindings are left out: " in shown
+
+
+def test_the_trace_as_a_table() -> None:
+    """Each step of each plugin is a row with its time."""
+    lines = CommandLine(noisy(), broken=True)("plugins", "--trace").stdout.splitlines()
+    assert lines[0].split() == ["plugin", "asked", "ms", "answer"]
+    rows = [re.fullmatch(r"(\S+) +(\S+) +[0-9.]+  (.+)", line) for line in lines[1:]]
+    assert [each and each.groups() for each in rows] == [
+        ("memory", "register", "dashtam_stores"),
+        ("memory", "dashtam_stores", "store memory"),
+        ("LinesPlugin", "register", "dashtam_readers"),
+        ("LinesPlugin", "dashtam_readers", "reader lines"),
+        ("broken", "import", "ModuleNotFoundError"),
+    ]
+
+
+def test_no_plugin_takes_a_built_in_command() -> None:
+    """The names that plugins cannot have are those of the command line."""
+    built_in = get_group(app).commands
+    assert set(COMMANDS) == set(built_in)
+    for name in built_in:
+        assert "Greet somebody" not in CommandLine(Adding(**{name: add_hello}))(name, "--help").stdout
 
 
 def test_a_token_stands_alone(dashtam: CommandLine) -> None:
@@ -118,7 +184,7 @@ def test_the_version_loads_no_plugin(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_help_lists_what_plugins_bring() -> None:
     """Help shows the built-in commands and those of plugins, each with its sentence."""
     shown = CommandLine(Adding(hello=add_hello))("--help").stdout
-    names = ["read", "import", "accounts", "transactions", "plugins", "token", "audit", "events", "hello"]
+    names = ["read", "import", "accounts", "transactions", "token", "audit", "events", "plugins", "hello"]
     assert [line.split()[0] for line in shown.partition("Commands:\n")[2].splitlines()] == names
     assert "Greet somebody." in shown
 
@@ -145,7 +211,7 @@ def test_a_contributed_command_runs() -> None:
 
 def test_a_command_that_cannot_be_added() -> None:
     """It is named in one line, and help and the other commands go on."""
-    dashtam = CommandLine(Toy(), Adding(hello=add_nothing, ciao=add_hello))
+    dashtam = CommandLine(noisy(), Adding(hello=add_nothing, ciao=add_hello))
     shown = dashtam("--help")
     assert (shown.exit_code, "transactions" in shown.stdout) == (0, True)
     assert "dashtam: the command hello could not be added: RuntimeError: out of order\n" in shown.stderr
@@ -163,7 +229,9 @@ def test_two_plugins_with_one_command() -> None:
     assert (dashtam("--help").exit_code, dashtam("plugins").exit_code) == (0, 0)
     result = dashtam("hello", "Ada")
     assert result.exit_code == 3
-    assert result.stderr.startswith("dashtam: the plugins Adding and OtherAdding both claim the command 'hello'")
+    assert result.stderr.startswith(
+        "dashtam: contested: the command 'hello' is claimed by Adding and by OtherAdding"
+    )
 
 
 @pytest.mark.parametrize(("name", "package"), [("serve", "dashtam-fastapi"), ("db", "dashtam-postgres")])

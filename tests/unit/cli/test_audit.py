@@ -18,7 +18,7 @@ from dashtam_core import Dashtam, Settings
 from dashtam_core.audit import VerifierKey, open_checkpoint, verify_inclusion
 from dashtam_core.identity import CreateApiToken, ExternalSubject
 from dashtam_core.kernel import Origin
-from unit.cli.toy import CommandLine, Toy
+from unit.cli.toy import CUT, JANUARY, CommandLine, noisy
 
 BROWSER = Origin("http", "192.0.2.7", "a browser", "request-1")
 
@@ -26,10 +26,10 @@ BROWSER = Origin("http", "192.0.2.7", "a browser", "request-1")
 @pytest.fixture
 def dashtam(folder: Path) -> CommandLine:
     """The command line after one file was imported and one refused."""
-    found = CommandLine(Toy())
-    (folder / "january.toy").write_text("TOY january")
-    assert found("import", "january.toy").exit_code == 0
-    assert found("import", "-", stdin=b"TOY cut").exit_code == 2
+    found = CommandLine(noisy())
+    (folder / "january.lines").write_bytes(JANUARY)
+    assert found("import", "january.lines").exit_code == 0
+    assert found("import", "-", stdin=CUT).exit_code == 2
     return found
 
 
@@ -65,7 +65,7 @@ def test_entries_as_json(dashtam: CommandLine) -> None:
     failed, _, succeeded, attempted = entries(dashtam)
     assert (failed["phase"], failed["code"], failed["resource_id"]) == ("failed", "file_truncated", None)
     assert (succeeded["phase"], succeeded["context"]["added"]) == ("succeeded", 2)
-    assert succeeded["personal"] == {"filename": "january.toy"}
+    assert succeeded["personal"] == {"filename": "january.lines"}
     assert (
         attempted.keys()
         == succeeded.keys()
@@ -201,7 +201,7 @@ def test_the_store_is_verified(dashtam: CommandLine) -> None:
 def test_an_export_alone_agrees_with_itself(dashtam: CommandLine) -> None:
     """Who forges all of it signs with another key: that passes with a warning, and not where the key is given."""
     exported(dashtam)
-    forger = CommandLine(Toy())
+    forger = CommandLine(noisy())
     forger._open = lambda settings: Dashtam.open(  # type: ignore[method-assign]
         settings=attrs.evolve(settings, master_key="f" * 32), store=forger.store, plugins=(), workers=False
     )
@@ -223,7 +223,7 @@ def test_an_end_that_was_cut_off(dashtam: CommandLine) -> None:
     assert (result.exit_code, "entries are missing" in result.stderr) == (5, True)
     assert dashtam("audit", "verify", str(exported(dashtam)), *given).exit_code == 0
     assert dashtam("audit", "verify", "--checkpoint", "kept.txt").exit_code == 0
-    assert CommandLine(Toy())("audit", "verify", "--checkpoint", "kept.txt").exit_code == 5
+    assert CommandLine(noisy())("audit", "verify", "--checkpoint", "kept.txt").exit_code == 5
 
 
 def test_an_export_from_standard_input(dashtam: CommandLine) -> None:
@@ -266,7 +266,7 @@ def test_a_log_that_only_grew(dashtam: CommandLine) -> None:
 def test_a_log_that_was_written_anew(dashtam: CommandLine) -> None:
     """A log of the same key that does not continue the earlier one is refused, shorter or longer."""
     Path("kept.txt").write_bytes(dashtam("audit", "checkpoint").stdout_bytes)
-    other = CommandLine(Toy())
+    other = CommandLine(noisy())
     for _ in range(2):
         result = other("audit", "checkpoint", "--since", "kept.txt")
         assert (result.exit_code, result.stdout) == (5, "")
@@ -283,7 +283,7 @@ def test_an_export_that_fails_leaves_no_file(dashtam: CommandLine, folder: Path)
     for name in ("log.jsonl", "new.jsonl"):
         with pytest.raises(ValueError, match="float"):
             dashtam("audit", "export", name)
-    assert sorted(path.name for path in folder.iterdir()) == ["january.toy", "log.jsonl"]
+    assert sorted(path.name for path in folder.iterdir()) == ["january.lines", "log.jsonl"]
     assert (folder / "log.jsonl").read_bytes() == before
 
 
@@ -306,11 +306,11 @@ def test_an_export_goes_where_a_link_leads(dashtam: CommandLine, folder: Path) -
         (("export", "no/folder"), "no/folder cannot be written (No such file or directory)"),
         (("export", "."), ". is no ordinary file"),
         (("verify", "--key", "x"), "--key is for an export"),
-        (("verify", "january.toy", "--key", "x"), "[export_invalid]"),
+        (("verify", "january.lines", "--key", "x"), "[export_invalid]"),
         (("list", "--limit", "0"), "[audit_query_invalid]"),
         (("list", "--cursor", "x"), "[audit_query_invalid]"),
         (("proof", "0198a000-0000-7000-8000-000000000000"), "[entry_unknown]"),
-        (("checkpoint", "--since", "january.toy"), "[checkpoint_invalid]"),
+        (("checkpoint", "--since", "january.lines"), "[checkpoint_invalid]"),
     ],
 )
 def test_refused_questions(dashtam: CommandLine, args: Sequence[str], line: str) -> None:
@@ -341,6 +341,6 @@ def test_without_cryptography(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the extra is missing, one line says what to install."""
     for name in ("cryptography", "cryptography.exceptions"):
         monkeypatch.setitem(sys.modules, name, None)
-    result = CommandLine(Toy())("audit", "verify")
+    result = CommandLine(noisy())("audit", "verify")
     assert (result.exit_code, result.stdout) == (3, "")
     assert "pip install 'dashtam-core[crypto]'" in result.stderr

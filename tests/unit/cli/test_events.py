@@ -10,7 +10,7 @@ import pytest
 from dashtam_core.identity import ExternalSubject
 from dashtam_core.kernel import new_id
 from dashtam_core.messaging import DomainEvent, Handover, StoredEvent
-from unit.cli.toy import CommandLine, Toy
+from unit.cli.toy import CommandLine, noisy
 
 
 @attrs.frozen
@@ -21,7 +21,7 @@ class SomethingHappened(DomainEvent):
 @pytest.fixture
 def dashtam() -> CommandLine:
     """The command line over two events for one subscriber, which failed for good with the first."""
-    found = CommandLine(Toy())
+    found = CommandLine(noisy())
 
     async def fail() -> None:
         store, ann = found.store, ExternalSubject("ann")

@@ -6,20 +6,21 @@ from typing import Any
 
 import pytest
 
-from unit.cli.toy import CommandLine, Toy, account, row, statement
+from dashtam_core.testing.samples import lines
+from unit.cli.toy import JANUARY, CommandLine, noisy
 
-TWO = statement(
-    account("DE00 1234", row("2026-01-05", "-12.5", "Coffee"), row("2026-01-07", "1000", "Wages")),
-    account("DE11 1234", row("2026-01-06", "-1", "Tea")),
-    account("DE22 ABCD", row("2026-01-08", "-2", "Cake")),
+THREE = lines(
+    *("account;DE00 1234", "row;2026-01-05;-12.5;Coffee", "row;2026-01-07;1000;Wages"),
+    *("account;DE11 1234", "row;2026-01-06;-1;Tea"),
+    *("account;DE22 ABCD", "row;2026-01-08;-2;Cake"),
 )
 
 
 @pytest.fixture
 def dashtam() -> CommandLine:
     """The command line with three accounts in its store, two of them with the same last four."""
-    found = CommandLine(Toy(two=TWO))
-    assert found("import", "-", stdin=b"TOY two").exit_code == 0
+    found = CommandLine(noisy())
+    assert found("import", "-", stdin=THREE).exit_code == 0
     return found
 
 
@@ -36,8 +37,8 @@ def test_accounts_as_json(dashtam: CommandLine) -> None:
 
 def test_accounts_as_a_table() -> None:
     """An account has a row for each balance, and its whole id."""
-    dashtam = CommandLine(Toy())
-    dashtam("import", "-", stdin=b"TOY january")
+    dashtam = CommandLine(noisy())
+    dashtam("import", "-", stdin=JANUARY)
     (item,) = dashtam.json("accounts")["items"]
     titles, shown = dashtam("accounts").stdout.splitlines()
     assert titles.split() == ["account", "type", "balance", "as", "of", "amount", "currency", "id"]
@@ -152,7 +153,7 @@ def test_a_day_that_is_none(dashtam: CommandLine) -> None:
 
 def test_many_accounts_are_all_known() -> None:
     """An account beyond the first page of accounts is found by its last four."""
-    rows = [account(f"{n:08}", row("2026-01-01", str(n + 1), f"row {n}")) for n in range(501)]
-    dashtam = CommandLine(Toy(many=statement(*rows)))
-    dashtam("import", "-", stdin=b"TOY many")
+    many = lines(*(said for n in range(501) for said in (f"account;{n:08}", f"row;2026-01-01;{n + 1};row {n}")))
+    dashtam = CommandLine(noisy())
+    dashtam("import", "-", stdin=many)
     assert said(dashtam.json("transactions", "--account", "0500")) == ["row 500"]

@@ -112,6 +112,7 @@ async def test_what_a_provider_brings_is_stored() -> None:
         assert await texts(me) == ["tea", "tea"]
         (found,) = (await me.ask(ListAccounts())).unwrap().items
         assert (found.account.provider, found.account.name, found.account.mask) == ("memory", "Main", None)
+        assert found.account.provider_account_id == "acc-0001"
         assert [each.amount for each in found.balances] == [money("10")]
         assert report.accounts[0].account_id == found.account.account_id
 
@@ -221,6 +222,21 @@ async def test_a_provider_that_does_not_answer_is_given_up(monkeypatch: pytest.M
         slow.error = TimeoutError("theirs")
         with pytest.raises(TimeoutError, match="theirs"):
             await me.execute(SyncAccounts("slow", SECRET))
+
+
+@pytest.mark.parametrize("cursor", [None, "1"])
+async def test_a_provider_that_goes_round_in_circles_is_stopped(cursor: str | None) -> None:
+    """More to come from the same cursor would never end: it is refused, and nothing of it stored."""
+
+    class Circling(MemoryProvider):
+        async def fetch(self, request: SyncRequest, /) -> Result[SyncBatch, ProviderFailed]:
+            return Success(batch(row("a"), next_cursor=cursor, more=True))
+
+    async with opened(Circling()) as dashtam:
+        me = dashtam.acting_as(ExternalSubject("ann"))
+        failed = await me.execute(SyncAccounts("memory", SECRET, cursor))
+        assert failed.failure().code is ProviderCode.PROVIDER_UNREADABLE
+        assert await texts(me) == []
 
 
 async def test_the_credential_is_kept_nowhere(caplog: pytest.LogCaptureFixture) -> None:

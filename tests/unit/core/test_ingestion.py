@@ -3,9 +3,10 @@
 import asyncio
 import hashlib
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any
 
 import attrs
@@ -37,7 +38,7 @@ from dashtam_core.identity import ACCOUNTS_READ, ExternalSubject
 from dashtam_core.kernel import Clock, Page, new_id
 from dashtam_core.memory import FixedClock
 from dashtam_core.messaging import RefusalCode
-from unit.core.json_reader import JsonPlugin, statement
+from dashtam_core.testing.samples import LinesPlugin, lines
 
 ANN, BEN = ExternalSubject("ann"), ExternalSubject("ben")
 FIRST = date(2026, 3, 1)
@@ -65,6 +66,17 @@ async def accounts_of(me: Actor) -> list[AccountOverview]:
     answer = await me.ask(ListAccounts())
     page: Page[AccountOverview] = answer.unwrap()
     return list(page.items)
+
+
+def statement(accounts: Mapping[str, Sequence[Row]], *more: str) -> bytes:
+    """A document with these rows for each account number."""
+    said = ((f"account;{number}", *map(_line, rows)) for number, rows in accounts.items())
+    return lines(*chain.from_iterable(said), *more)
+
+
+def _line(row: Row) -> str:
+    bank_id = f";id={row['id']}" if row["id"] else ""
+    return f"row;{row['day']};{row['amount']};{row['text']}{bank_id}"
 
 
 def row(text: str, day: int = 1, amount: str = "-1", bank_id: str | None = None) -> Row:
@@ -104,7 +116,7 @@ def histories(draw: st.DrawFn) -> tuple[dict[str, list[list[Row]]], list[bytes]]
         rows = {number: _window(days, start, end) for number, days in told.items()}
         if draw(st.booleans()):
             rows = {number: list(reversed(some)) for number, some in rows.items()}
-        documents.append(statement(rows, nonce=nonce))
+        documents.append(statement(rows, f"warning;nonce;{nonce}"))
     again = draw(st.lists(st.sampled_from(documents), max_size=3))
     return told, draw(st.permutations([*documents, *again]))
 
@@ -124,7 +136,7 @@ async def test_every_row_is_imported_once(
 ) -> None:
     """Files twice, split with overlap by whole days, in any order and several at once: 0 lost, 0 duplicated."""
     told, documents = history
-    async with Dashtam.open(settings=Settings(), plugins=[JsonPlugin()]) as dashtam:
+    async with Dashtam.open(settings=Settings(), plugins=[LinesPlugin()]) as dashtam:
         me = dashtam.acting_as(ANN)
         added = 0
         for place in range(0, len(documents), at_once):
@@ -153,23 +165,23 @@ async def test_a_report_counts_what_came() -> None:
     """A report tells rows read, added and there already for each account, warnings, and how the file was read."""
     clock = FixedClock(datetime(2026, 4, 1, tzinfo=UTC))
     told = [provide(Clock).by(lambda: clock)]
-    async with Dashtam.open(settings=Settings(), plugins=[JsonPlugin()], overrides=told) as dashtam:
+    async with Dashtam.open(settings=Settings(), plugins=[LinesPlugin()], overrides=told) as dashtam:
         me = dashtam.acting_as(ANN)
         first = statement({CHECKING: [row("a"), row("a"), row("b", 2)]})
         await take_in(me, first)
         clock.advance(timedelta(days=1))
         data = statement(
-            {SAVINGS: [row("a")], CHECKING: [row("a"), row("a"), row("a"), row("b", 2)]}, warnings=["x"]
+            {SAVINGS: [row("a")], CHECKING: [row("a"), row("a"), row("a"), row("b", 2)]}, "warning;odd;x"
         )
-        report = await take_in(me, data, "C:\\Users\\me\\ma\x00rch.json")
+        report = await take_in(me, data, "C:\\Users\\me\\ma\x00rch.lines")
         document = report.document
         assert [(each.read, each.added) for each in document.accounts] == [(1, 1), (4, 1)]
         assert (document.added, document.skipped, report.already_imported) == (2, 3, False)
         assert (document.filename, document.format, document.encoding, document.parser) == (
-            "march.json",
-            "JSON 1",
+            "march.lines",
+            "LINES 1",
             "utf-8",
-            "tests 1",
+            "samples 1",
         )
         assert document.sha256 == hashlib.sha256(data).digest()
         assert document.imported_at == clock.now()
@@ -187,7 +199,7 @@ async def test_the_same_bytes_again_are_answered_as_then() -> None:
         heard.append(event)
 
     told = [StatementImported.heard_by(hear)]
-    async with Dashtam.open(settings=Settings(), plugins=[JsonPlugin()], subscriptions=told) as dashtam:
+    async with Dashtam.open(settings=Settings(), plugins=[LinesPlugin()], subscriptions=told) as dashtam:
         me = dashtam.acting_as(ANN)
         data = statement({CHECKING: [row("a")]})
         first, *rest = await asyncio.gather(*(take_in(me, data) for _ in range(4)))
@@ -205,7 +217,7 @@ async def test_the_same_bytes_again_are_answered_as_then() -> None:
 async def test_several_statements_of_one_account_are_one_account() -> None:
     """A file may hold an account in parts: rows are counted together, and balances of each are kept."""
     parts = {CHECKING: [row("a")], f" {CHECKING.lower()} ": [row("a"), row("b")]}
-    async with Dashtam.open(settings=Settings(), plugins=[JsonPlugin()]) as dashtam:
+    async with Dashtam.open(settings=Settings(), plugins=[LinesPlugin()]) as dashtam:
         me = dashtam.acting_as(ANN)
         document = (await take_in(me, statement(parts))).document
         assert [(each.read, each.added) for each in document.accounts] == [(3, 3)]
@@ -214,7 +226,7 @@ async def test_several_statements_of_one_account_are_one_account() -> None:
 
 async def test_account_numbers_are_not_stored() -> None:
     """Of a number the store has its last four characters and a keyed hash, nothing else."""
-    async with Dashtam.open(settings=Settings(), plugins=[JsonPlugin()]) as dashtam:
+    async with Dashtam.open(settings=Settings(), plugins=[LinesPlugin()]) as dashtam:
         me = dashtam.acting_as(ANN)
         await take_in(me, statement({CHECKING: [row("a")]}))
         (found,) = await accounts_of(me)
@@ -228,7 +240,7 @@ async def test_account_numbers_are_not_stored() -> None:
 @pytest.mark.parametrize("number", ["1234", "12", "7-7"])
 async def test_short_numbers_are_not_stored_either(number: str) -> None:
     """A number that is no longer than its mask is not kept whole as one."""
-    async with Dashtam.open(settings=Settings(), plugins=[JsonPlugin()]) as dashtam:
+    async with Dashtam.open(settings=Settings(), plugins=[LinesPlugin()]) as dashtam:
         me = dashtam.acting_as(ANN)
         await take_in(me, statement({number: []}))
         (found,) = await accounts_of(me)
@@ -240,15 +252,15 @@ async def test_short_numbers_are_not_stored_either(number: str) -> None:
     [
         (b"", ImportCode.FILE_EMPTY),
         (b" \r\n\t", ImportCode.FILE_EMPTY),
-        (b"{" + b" " * 1_000, ImportCode.FILE_TOO_LARGE),
+        (b"LINES 1" + b" " * 1_000, ImportCode.FILE_TOO_LARGE),
         (b"<OFX>", ImportCode.FORMAT_UNKNOWN),
-        (b"{broken", ImportCode.FILE_UNREADABLE),
+        (b"LINES 1\n\xff", ImportCode.FILE_UNREADABLE),
     ],
 )
 async def test_what_cannot_be_read_is_refused(data: bytes, code: ImportCode) -> None:
     """A file that is no statement is refused with a code, and nothing of it is stored."""
     limited = Settings(import_max_bytes=1_000)
-    async with Dashtam.open(settings=limited, plugins=[JsonPlugin()]) as dashtam:
+    async with Dashtam.open(settings=limited, plugins=[LinesPlugin()]) as dashtam:
         me = dashtam.acting_as(ANN)
         refused = (await me.execute(ImportStatement(data))).failure()
         assert refused.code is code
@@ -269,7 +281,7 @@ async def test_without_readers_the_package_to_install_is_named() -> None:
 )
 async def test_a_filename_is_a_plain_name(name: str) -> None:
     """Of a path the last part is kept, without control characters, at most 255 long; nothing is None."""
-    async with Dashtam.open(settings=Settings(), plugins=[JsonPlugin()]) as dashtam:
+    async with Dashtam.open(settings=Settings(), plugins=[LinesPlugin()]) as dashtam:
         report = await take_in(dashtam.acting_as(ANN), statement({CHECKING: []}), name)
     expected = {"x" * 500: "x" * 255, "/": None, "": None}.get(name, "passwd")
     assert report.document.filename == expected
@@ -280,7 +292,7 @@ async def test_a_filename_is_a_plain_name(name: str) -> None:
 
 async def test_pages_follow_each_other() -> None:
     """Pages of any size give every transaction once, the latest first, and the last page has no cursor."""
-    async with Dashtam.open(settings=Settings(), plugins=[JsonPlugin()]) as dashtam:
+    async with Dashtam.open(settings=Settings(), plugins=[LinesPlugin()]) as dashtam:
         me = dashtam.acting_as(ANN)
         rows = [row(f"{day}/{number}", day) for day in (1, 2, 3) for number in range(3)]
         await take_in(me, statement({CHECKING: rows}))
@@ -294,7 +306,7 @@ async def test_pages_follow_each_other() -> None:
 
 async def test_a_cursor_is_good_for_its_list_alone() -> None:
     """A cursor of another filter, list or person is refused, and so is any made up."""
-    async with Dashtam.open(settings=Settings(), plugins=[JsonPlugin()]) as dashtam:
+    async with Dashtam.open(settings=Settings(), plugins=[LinesPlugin()]) as dashtam:
         me, him = dashtam.acting_as(ANN), dashtam.acting_as(BEN)
         await take_in(me, statement({CHECKING: [row("a"), row("b", 2)], SAVINGS: [row("c")]}))
         rows = (await me.ask(ListTransactions(limit=1))).unwrap().next_cursor
@@ -326,7 +338,7 @@ async def test_a_page_has_bounds(limit: int) -> None:
 
 async def test_days_the_wrong_way_round_are_refused() -> None:
     """A range that ends before it starts is an error and not an empty page; one day is a range."""
-    async with Dashtam.open(settings=Settings(), plugins=[JsonPlugin()]) as dashtam:
+    async with Dashtam.open(settings=Settings(), plugins=[LinesPlugin()]) as dashtam:
         me = dashtam.acting_as(ANN)
         await take_in(me, statement({CHECKING: [row("a"), row("b", 2)]}))
         wrong = await me.ask(ListTransactions(from_date=FIRST + timedelta(days=1), to_date=FIRST))
@@ -336,7 +348,7 @@ async def test_days_the_wrong_way_round_are_refused() -> None:
 
 async def test_what_is_anothers_is_not_found() -> None:
     """Another person's account, import and transactions look just like ones that never were."""
-    async with Dashtam.open(settings=Settings(), plugins=[JsonPlugin()]) as dashtam:
+    async with Dashtam.open(settings=Settings(), plugins=[LinesPlugin()]) as dashtam:
         me, him = dashtam.acting_as(ANN), dashtam.acting_as(BEN)
         document: ImportDocument = (await take_in(him, statement({CHECKING: [row("his")]}))).document
         his = document.accounts[0].account_id
@@ -363,7 +375,7 @@ async def test_who_may_only_read_imports_nothing() -> None:
     """Importing takes the permission to write, reading the one to read."""
     reader = ExternalSubject("ann", frozenset({ACCOUNTS_READ}))
     nobody = ExternalSubject("ann", frozenset())
-    async with Dashtam.open(settings=Settings(), plugins=[JsonPlugin()]) as dashtam:
+    async with Dashtam.open(settings=Settings(), plugins=[LinesPlugin()]) as dashtam:
         refused = await dashtam.acting_as(reader).execute(ImportStatement(statement({CHECKING: [row("a")]})))
         assert refused.failure().code is RefusalCode.PERMISSION_DENIED
         assert await everything(dashtam.acting_as(reader)) == []

@@ -17,7 +17,7 @@ from dashtam_core.kernel import ErrorCode, KernelCode, UnavailableCode
 from dashtam_core.memory import MemoryStore, open_memory_store
 from dashtam_core.plugins import StoreOpener
 from dashtam_core.store import Store
-from unit.core.json_reader import JsonPlugin, statement
+from dashtam_core.testing.samples import LinesPlugin, lines
 
 ANN = ExternalSubject("ann")
 KEY = "k" * 32
@@ -56,10 +56,10 @@ async def refused(settings: Settings | None, store: Store | None = None) -> tupl
 
 async def test_in_memory_nothing_is_needed() -> None:
     """Without settings there is a store that lasts as long as the application, with a key of its own."""
-    async with Dashtam.open(settings=Settings(), plugins=[JsonPlugin()]) as dashtam:
+    async with Dashtam.open(settings=Settings(), plugins=[LinesPlugin()]) as dashtam:
         await dashtam.ping()
         me = dashtam.acting_as(ANN)
-        assert (await me.execute(ImportStatement(statement({"1": []})))).unwrap().document.added == 0
+        assert (await me.execute(ImportStatement(lines("account;1")))).unwrap().document.added == 0
     async with Dashtam.open(settings=Settings(store_url="memory:"), plugins=[]) as dashtam:
         assert (await dashtam.acting_as(ANN).ask(ListAccounts())).unwrap().items == []
 
@@ -105,9 +105,9 @@ async def test_a_short_key_is_refused() -> None:
 async def test_a_store_that_is_given_stays_open(overrides: list[Binding]) -> None:
     """An embedder's store serves under their key or their keyring, and outlives the application."""
     store, settings = MemoryStore(), Settings(master_key=None if overrides else KEY)
-    data = statement({"DE123456": []})
+    data = lines("account;DE123456")
     for already in (False, True):
-        opened = Dashtam.open(settings=settings, store=store, plugins=[JsonPlugin()], overrides=overrides)
+        opened = Dashtam.open(settings=settings, store=store, plugins=[LinesPlugin()], overrides=overrides)
         async with opened as dashtam:
             assert dashtam.store is store
             me = dashtam.acting_as(ANN)
@@ -142,10 +142,10 @@ async def test_what_does_not_fit_opens_nothing() -> None:
 async def test_two_applications_are_apart() -> None:
     """Nothing is global: what one in-memory application has the other does not."""
     async with (
-        Dashtam.open(settings=Settings(), plugins=[JsonPlugin()]) as one,
-        Dashtam.open(settings=Settings(), plugins=[JsonPlugin()]) as two,
+        Dashtam.open(settings=Settings(), plugins=[LinesPlugin()]) as one,
+        Dashtam.open(settings=Settings(), plugins=[LinesPlugin()]) as two,
     ):
-        (await one.acting_as(ANN).execute(ImportStatement(statement({"1": []})))).unwrap()
+        (await one.acting_as(ANN).execute(ImportStatement(lines("account;1")))).unwrap()
         assert len((await one.acting_as(ANN).ask(ListAccounts())).unwrap().items) == 1
         assert (await two.acting_as(ANN).ask(ListAccounts())).unwrap().items == []
 
@@ -155,9 +155,9 @@ async def test_the_key_beside_an_embedded_store_is_kept(tmp_path: Path) -> None:
     settings = Settings(store_url="embedded:", data_dir=tmp_path / "new" / "folder")
     store, names = MemoryStore(), list[bytes]()
     for number in ("DE123456", "de12 3456"):
-        async with Dashtam.open(settings=settings, plugins=[Embedded(store), JsonPlugin()]) as dashtam:
+        async with Dashtam.open(settings=settings, plugins=[Embedded(store), LinesPlugin()]) as dashtam:
             me = dashtam.acting_as(ANN)
-            await me.execute(ImportStatement(statement({number: []})))
+            await me.execute(ImportStatement(lines(f"account;{number}")))
             names += [each.account.account_key for each in (await me.ask(ListAccounts())).unwrap().items]
     assert len(names) == 2
     assert len(set(names)) == 1

@@ -1,51 +1,152 @@
-"""The plugin loader: what is broken is named, and the others work."""
+"""The plugin host: what is broken or contested is named and left out, and everything else works."""
 
-import importlib
+import inspect
+import logging
+import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar, get_type_hints
 
+import attrs
 import pytest
 
-from dashtam_core import Dashtam, PluginError, Settings, UnavailableError, hookimpl
-from dashtam_core.accounts import ImportStatement, StatementReader
-from dashtam_core.identity import ExternalSubject
-from dashtam_core.kernel import UnavailableCode
+from dashtam_core import (
+    AssemblyError,
+    Dashtam,
+    PluginError,
+    Result,
+    Settings,
+    Success,
+    UnavailableError,
+    hookimpl,
+    provide,
+)
+from dashtam_core.accounts import ImportStatement
+from dashtam_core.app import fit
+from dashtam_core.connections import ProviderCode, SyncAccounts
+from dashtam_core.container import Binding
+from dashtam_core.identity import ACCOUNTS_READ, ExternalSubject
+from dashtam_core.kernel import Clock, Permission, Subject, UnavailableCode
 from dashtam_core.memory import open_memory_store
-from dashtam_core.plugins import PluginReport, Plugins, StoreOpener
-from unit.core.json_reader import JsonPlugin, JsonReader, statement
+from dashtam_core.messaging import DomainEvent, EventBus, Query, Refused
+from dashtam_core.plugins import PluginReport, Plugins, _hooks
+from dashtam_core.testing.samples import LinesPlugin, LinesReader, lines
+
+GUIDE = Path(__file__).resolve().parents[3] / "docs" / "guides" / "install-adapters.md"
+HOOKS = [name for name in vars(_hooks) if name.startswith("dashtam_")]
+ANN = ExternalSubject("ann")
 
 
-class Stores:
-    """A plugin that opens the store in memory under a scheme of its own."""
+def plugin(name: str, **answers: Any) -> ModuleType:
+    """A plugin that answers these hooks, with what a function brings where one is given."""
+    made = ModuleType(name)
+    for hook, answer in answers.items():
 
-    def __init__(self, *schemes: str) -> None:
-        self.schemes = schemes
+        def answering(answer: Any = answer) -> Any:
+            return answer() if inspect.isfunction(answer) else answer
 
-    @hookimpl
-    def dashtam_stores(self) -> Mapping[str, StoreOpener]:
-        return dict.fromkeys(self.schemes, open_memory_store)
-
-
-class OtherStores(Stores):
-    """The same by another class."""
+        setattr(made, f"dashtam_{hook}", hookimpl(answering))
+    return made
 
 
-class Readers:
-    """A plugin with readers of these names."""
+@attrs.frozen
+class Feed:
+    """A provider that is never asked."""
 
-    def __init__(self, *names: str) -> None:
-        self.names = names
+    name: Any = "feed"
+    stable_ids: bool = True
+    fetch: Any = None
 
-    @hookimpl
-    def dashtam_readers(self) -> Iterable[StatementReader]:
-        for name in self.names:
-            reader = JsonReader()
-            reader.name = name
-            yield reader
+
+class Goal(Query[int, Refused]):
+    permission: ClassVar[Permission] = ACCOUNTS_READ
+    resource_type: ClassVar[str] = "goal"
+
+
+class Answering:
+    async def apply(self, goal: Query[int, Refused], /) -> Result[int, Refused]:
+        return Success(42)
+
+
+def reader(name: str) -> LinesReader:
+    made = LinesReader()
+    made.name = name
+    return made
+
+
+class Ledger:
+    """A port of a plugin."""
+
+    def __init__(self, number: int = 7) -> None:
+        self.number = number
+
+
+class Book(Ledger):
+    """Another port, whose adapter needs the first."""
+
+
+@attrs.frozen
+class Needy:
+    """A handler that needs what a plugin binds."""
+
+    book: Book
+
+    async def apply(self, goal: Goal, /) -> Result[int, Refused]:
+        return Success(self.book.number)
+
+
+class Mine:
+    """Names that others have too."""
+
+    class Goal(Goal): ...
+
+    class SyncAccounts(Goal): ...
+
+    class SyncGoals(Goal): ...
+
+    class Noted(DomainEvent): ...
+
+
+class Theirs:
+    """The same names again."""
+
+    class Goal(Goal): ...
+
+    class Noted(DomainEvent): ...
+
+
+async def hear(event: Any, unit: Any = None) -> None:
+    """Is told, and does nothing."""
+
+
+def adder(app: object) -> None:
+    """Adds nothing."""
+
+
+def bookkeeping(ledger: Ledger) -> Book:
+    return Book(ledger.number)
+
+
+GOAL, THEIR_GOAL = (each.handled_by(Answering) for each in (Mine.Goal, Theirs.Goal))
+MAIL, POST = Mine.Noted.delivered_to("mail", hear), Mine.Noted.delivered_to("post", hear)
+THEIR_POST = Theirs.Noted.delivered_to("post", hear)
+BOOK = provide(Book).by(bookkeeping)
+LEDGER = provide(Ledger).by(Ledger)
+HERE = __name__
+ANSWERS: dict[str, tuple[Any, str]] = {
+    "dashtam_stores": ({"One": open_memory_store}, "store one"),
+    "dashtam_readers": ([LinesReader()], "reader lines"),
+    "dashtam_providers": ([Feed()], "provider feed"),
+    "dashtam_routes": ([Goal.handled_by(Answering)], f"route {HERE}.Goal"),
+    "dashtam_bindings": ([LEDGER], f"binding {HERE}.Ledger"),
+    "dashtam_subscriptions": ([Mine.Noted.heard_by(hear)], f"subscription hear to {HERE}.Mine.Noted"),
+    "dashtam_commands": ({"hello": adder}, "command hello"),
+    "dashtam_routers": ({"/goals/": adder}, "router goals"),
+}
+"""What each hook may answer, and how a report says it."""
 
 
 def report(plugins: Plugins, name: str) -> PluginReport:
@@ -53,20 +154,87 @@ def report(plugins: Plugins, name: str) -> PluginReport:
     return found
 
 
-def entry(name: str, value: str) -> EntryPoint:
-    return EntryPoint(name=name, value=value, group="dashtam")
-
-
-def on_path(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Modules in the folder can be imported, and are imported anew."""
-    monkeypatch.setattr(sys, "path", [str(folder), *sys.path])
-    importlib.invalidate_caches()
-    for module in folder.glob("*.py"):
-        monkeypatch.delitem(sys.modules, module.stem, raising=False)
+def problem(plugins: Plugins, name: str) -> str:
+    (found,) = report(plugins, name).problems
+    return found
 
 
 def names(plugins: Plugins) -> list[str]:
     return [each.name for each in plugins.readers]
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Settings]:
+    """Makes a distribution with these plugins, or modules with this text, and settings that allow what it made."""
+    allowed: list[str] = []
+
+    def installing(distribution: str, **modules: ModuleType | str) -> Settings:
+        info = tmp_path / distribution / f"{distribution}-1.0.dist-info"
+        info.mkdir(parents=True)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n")
+        entries = [f"{name} = {distribution}_{name}\n" for name in modules]
+        (info / "entry_points.txt").write_text("[dashtam]\n" + "".join(entries))
+        for name, module in modules.items():
+            full = f"{distribution}_{name}"
+            if isinstance(module, str):
+                (info.parent / f"{full}.py").write_text(module)
+                monkeypatch.delitem(sys.modules, full, raising=False)
+            else:
+                monkeypatch.setitem(sys.modules, full, module)
+        monkeypatch.setattr(sys, "path", [str(info.parent), *sys.path])
+        allowed.extend(modules)
+        return Settings(plugins=tuple(allowed))
+
+    return installing
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_every_hook_is_explained_and_tried(hook: str) -> None:
+    """A hook has a docstring of one sentence, a full signature, a row in the guide and an answer here."""
+    function = getattr(_hooks, hook)
+    assert re.fullmatch(r"[A-Z].*\.", function.__doc__)
+    assert ". " not in function.__doc__
+    assert set(get_type_hints(function)) == {*inspect.signature(function).parameters, "return"}
+    assert re.search(rf"^\| `{hook}` \|", GUIDE.read_text(), re.MULTILINE)
+    assert hook in ANSWERS
+
+
+@pytest.mark.parametrize("hook", ANSWERS)
+async def test_what_a_hook_answers_is_used(hook: str) -> None:
+    """It is in the report and with the application, and the plugin is active."""
+    answer, said = ANSWERS[hook]
+    async with Dashtam.open(settings=Settings(), plugins=[plugin("mine", **{hook[8:]: answer})]) as dashtam:
+        found = report(dashtam.plugins, "mine")
+        assert (found.provides, found.problems, found.active) == ((said,), (), True)
+        used: dict[str, Callable[[], bool]] = {
+            "dashtam_stores": lambda: dashtam.plugins.stores["one"] is open_memory_store,
+            "dashtam_readers": lambda: names(dashtam.plugins) == ["lines"],
+            "dashtam_providers": lambda: dashtam.plugins.providers == {"feed": answer[0]},
+            "dashtam_routes": lambda: Goal in dashtam._paths,
+            "dashtam_bindings": lambda: dashtam.container.get(Ledger).number == 7,
+            "dashtam_subscriptions": lambda: dashtam.plugins.subscriptions == answer,
+            "dashtam_commands": lambda: dashtam.plugins.commands == {"hello": adder},
+            "dashtam_routers": lambda: [*dashtam.plugins.routers] == ["goals"],
+        }
+        assert used[hook]()
+
+
+async def test_the_events_of_a_plugin_reach_its_subscribers() -> None:
+    """Beside those that the application gives itself."""
+    told: list[str] = []
+
+    async def first(event: Mine.Noted) -> None:
+        told.append("plugin")
+
+    async def second(event: Mine.Noted) -> None:
+        told.append("application")
+
+    mine = plugin("mine", subscriptions=[Mine.Noted.heard_by(first), Mine.Noted.delivered_to("mail", hear)])
+    also: list[Any] = [Mine.Noted.heard_by(second), Mine.Noted.delivered_to("also", hear)]
+    async with Dashtam.open(settings=Settings(), plugins=[mine], subscriptions=also) as dashtam:
+        await dashtam.container.get(EventBus).publish(Mine.Noted())
+        assert told == ["plugin", "application"]
+        assert dashtam.relay.names == {"mail": ["Noted"], "also": ["Noted"]}
 
 
 def test_memory_is_always_there() -> None:
@@ -78,235 +246,414 @@ def test_memory_is_always_there() -> None:
 
 
 def test_readers_are_asked_in_the_order_of_their_plugins() -> None:
-    """The plugin that was given first is asked first."""
-    assert names(Plugins.of([Readers("a", "b"), JsonPlugin()])) == ["a", "b", "json"]
-    assert names(Plugins.of([JsonPlugin(), Readers("a", "b")])) == ["json", "a", "b"]
+    """The plugin that was given first is asked first, and two objects of one class are two plugins."""
+    some = [LinesPlugin(reader("a")), LinesPlugin(reader("b"))]
+    assert names(Plugins.of(some)) == ["a", "b"]
+    assert names(Plugins.of(reversed(some))) == ["b", "a"]
+    assert [each.name for each in Plugins.of(some).reports] == ["memory", "LinesPlugin", "LinesPlugin (2)"]
 
 
-def test_a_report_says_what_a_plugin_provides() -> None:
-    """A plugin is reported with each thing it brings."""
-    plugins = Plugins.of([Readers("a", "b"), Stores("one")])
-    assert report(plugins, "Readers").provides == ("reader a", "reader b")
-    assert report(plugins, "Stores").provides == ("store one",)
+CONTESTED: list[tuple[str, Any, Any, str]] = [
+    ("stores", {"one": open_memory_store}, {"ONE": open_memory_store}, "the store 'one' is claimed by a and by b"),
+    ("readers", [LinesReader()], [LinesReader()], "the reader 'lines' is claimed by a and by b"),
+    ("providers", [Feed()], [Feed()], "the provider 'feed' is claimed by a and by b"),
+    ("commands", {"hello": adder}, {"hello": hear}, "the command 'hello' is claimed by a and by b"),
+    ("routers", {"goals": adder}, {"/goals": adder}, "the router 'goals' is claimed by a and by b"),
+    ("bindings", [LEDGER], [LEDGER], f"the binding '{HERE}.Ledger' is claimed by a and by b"),
+    ("routes", [GOAL], [GOAL], f"the route 'goal' is claimed by a ({HERE}.Mine.Goal) and by b ({HERE}.Mine"),
+    (
+        "routes",
+        [GOAL],
+        [THEIR_GOAL],
+        f"the route 'goal' is claimed by a ({HERE}.Mine.Goal) and by b ({HERE}.Theirs",
+    ),
+    ("subscriptions", [MAIL], [MAIL], "the subscription 'mail to Noted' is claimed by a (mail to "),
+    (
+        "subscriptions",
+        [MAIL],
+        [THEIR_POST],
+        f"the event 'Noted' is claimed by a (mail to {HERE}.Mine.Noted) and by b",
+    ),
+]
+
+
+@pytest.mark.parametrize(("hook", "one", "two", "said"), CONTESTED)
+def test_what_two_plugins_claim_is_nobodys(hook: str, one: Any, two: Any, said: str) -> None:
+    """Neither gets the name, both are told of, the rest of both works, and where all must work nothing does."""
+    other = "commands" if hook != "commands" else "routers"
+    plugins = Plugins.of(
+        [plugin("a", **{hook: one, other: {"x": adder}}), plugin("b", **{hook: two, other: {"y": adder}})]
+    )
+    for name, own in (("a", "x"), ("b", "y")):
+        assert report(plugins, name).provides == (f"{other[:-1]} {own}",)
+        assert problem(plugins, name).startswith(f"contested: {said}")
+        assert "uninstall all but one, or list the one you want in DASHTAM_PLUGINS" in problem(plugins, name)
+    with pytest.raises(PluginError, match=re.escape(said)):
+        plugins.strict()
+
+
+def test_durable_subscribers_share_an_event() -> None:
+    """Two subscribers of the same class, and two events of one subscriber, are no contest."""
+    plugins = Plugins.of([plugin("a", subscriptions=[MAIL]), plugin("b", subscriptions=[POST])])
+    assert list(plugins.strict().subscriptions) == [MAIL, POST]
+
+
+def test_a_plugin_may_contest_itself() -> None:
+    """A name that it claims twice is used for neither, and its authors have to mend it."""
+    plugins = Plugins.of([plugin("a", readers=[LinesReader(), LinesReader()])])
+    assert (
+        problem(plugins, "a")
+        == "contested: the reader 'lines' is claimed by a and by a: each needs a name of its own"
+    )
+    assert not report(plugins, "a").active
+    assert names(plugins) == []
+
+
+async def test_who_uses_a_contested_name_is_told(install: Callable[..., Settings]) -> None:
+    """Opening the scheme or sending the message says who claims it; a provider is a failure that does."""
+    answers: dict[str, Any] = {
+        "stores": {"one": open_memory_store},
+        "providers": [Feed()],
+        "routes": [Goal.handled_by(Answering)],
+    }
+    settings = install("theirs", a=plugin("a", **answers), b=plugin("b", **answers))
+    async with Dashtam.open(settings=settings) as dashtam:
+        me = dashtam.acting_as(ANN)
+        refused = (await me.execute(SyncAccounts("feed", "secret"))).failure()
+        assert refused.code is ProviderCode.PROVIDER_UNKNOWN
+        assert "the provider 'feed' is claimed by a and by b" in refused.message
+        with pytest.raises(PluginError, match=r"the route 'goal' is claimed by a .* and by b "):
+            await me.ask(Goal())
+        with pytest.raises(PluginError, match="the store 'one' is claimed by a and by b"):
+            dashtam.plugins.open_store(Settings(store_url="one:"))
+
+
+RESERVED: list[tuple[str, Any, str]] = [
+    ("stores", {"Memory": open_memory_store}, "the store 'memory'"),
+    ("commands", {"import": adder}, "the command 'import'"),
+    ("routes", [Mine.SyncAccounts.handled_by(Answering)], "the route 'sync_accounts'"),
+    ("bindings", [Binding(Clock, object)], "the binding 'dashtam_core.kernel._clock.Clock'"),
+    ("bindings", [Binding(Subject, object)], "the binding 'dashtam_core.kernel._subject.Subject'"),
+]
+
+
+@pytest.mark.parametrize(("hook", "answer", "what"), RESERVED)
+def test_what_the_core_has_is_not_given_away(hook: str, answer: Any, what: str) -> None:
+    """The claim is refused and told of; the rest of the plugin works, and the core has what it had."""
+    plugins = Plugins.of([plugin("a", **{hook: answer, "routers": {"x": adder}})])
+    fit(plugins, Settings())
+    assert problem(plugins, "a").startswith(f"reserved: {what} is the application's own, and claimed by a")
+    assert report(plugins, "a").provides == ("router x",)
+    assert plugins.stores["memory"] is open_memory_store
 
 
 @pytest.mark.parametrize(
-    ("value", "problem"),
+    ("what", "given", "claimed"), [("routes", GOAL, THEIR_GOAL), ("subscriptions", MAIL, THEIR_POST)]
+)
+async def test_what_the_application_has_is_not_given_away(
+    what: str, given: Any, claimed: Any, install: Callable[..., Settings]
+) -> None:
+    """Who embeds Dashtam comes before what is installed; two of their own that look the same do not start."""
+    own: dict[str, Any] = {what: [given]}
+    async with Dashtam.open(settings=install("theirs", a=plugin("a", **{what: [claimed]})), **own) as dashtam:
+        assert problem(dashtam.plugins, "a").startswith("reserved: ")
+        assert (Mine.Goal in dashtam._paths) is (what == "routes")
+        assert (dashtam.relay.names == {"mail": ["Noted"]}) is (what == "subscriptions")
+    both = r"\.Mine\.(Goal|Noted) and .*\.Theirs\.(Goal|Noted) would be one (route|event) once they are recorded"
+    with pytest.raises(AssemblyError, match=both):
+        async with Dashtam.open(settings=Settings(), plugins=[], **{what: [given, claimed]}):  # type: ignore[arg-type] # one of two
+            pass
+
+
+@pytest.mark.parametrize(
+    ("hook", "answer", "words"),
     [
-        ("no_such_module_at_all", "ModuleNotFoundError: No module named 'no_such_module_at_all'"),
-        ("json:no_such_name", "AttributeError"),
-        ("broken_by_syntax", "SyntaxError"),
-        ("broken_by_itself", "ZeroDivisionError"),
+        ("readers", None, "dashtam_readers answers None: return collections.abc.Iterable["),
+        ("readers", 5, "dashtam_readers answers a int: return "),
+        ("readers", {"ofx": LinesReader()}, "dashtam_readers answers a dict: return "),
+        ("readers", "ofx", "dashtam_readers answers a str without name, read, recognizes: return "),
+        ("providers", [Feed(name=5)], "dashtam_providers answers a Feed without a text for a name: return "),
+        (
+            "providers",
+            [LinesReader()],
+            "dashtam_providers answers a LinesReader without fetch, stable_ids: return ",
+        ),
+        ("stores", [open_memory_store], "dashtam_stores answers a list: return collections.abc.Mapping[str, "),
+        ("stores", {"one": "two"}, "dashtam_stores answers a tuple: return "),
+        ("commands", {5: adder}, "dashtam_commands answers a tuple: return "),
+        ("routers", {"": adder}, "dashtam_routers answers a tuple: return "),
+        ("routes", [Goal], "dashtam_routes answers a type: return "),
+        ("bindings", [Goal.handled_by(Answering)], "dashtam_bindings answers a Route: return "),
+        ("bindings", [Binding([], adder)], "dashtam_bindings failed: TypeError: "),
+        ("subscriptions", [LEDGER], "dashtam_subscriptions answers a Binding: return "),
+        ("routes", lambda: 1 / 0, "dashtam_routes failed: ZeroDivisionError: division by zero"),
+        ("routes", lambda: sys.exit(3), "dashtam_routes failed: SystemExit: 3"),
     ],
 )
-def test_a_broken_import_is_named_and_others_work(
-    value: str, problem: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Whatever an import raises is that plugin's problem: it is reported, and the next plugin is loaded."""
-    (tmp_path / "broken_by_syntax.py").write_text("def")
-    (tmp_path / "broken_by_itself.py").write_text("1 / 0")
-    on_path(tmp_path, monkeypatch)
-    plugins = Plugins.of()
-    plugins.add_installed(entry("broken", value))
-    plugins.add(JsonPlugin(), "fine")
-    found = report(plugins, "broken")
-    assert not found.active
-    assert str(found.problem).startswith("import failed: ")
-    assert problem in str(found.problem)
-    assert report(plugins, "fine").active
-    assert names(plugins) == ["json"]
-
-
-def test_two_plugins_for_one_scheme_are_both_named() -> None:
-    """Which of the two is meant cannot be known, so both are named."""
-    plugins = Plugins.of([Stores("one", "two"), OtherStores("two")])
-    with pytest.raises(PluginError, match="Stores and OtherStores both claim the store scheme 'two'"):
-        _ = plugins.stores
-    with pytest.raises(PluginError, match="memory and Stores both claim the store scheme 'memory'"):
-        _ = Plugins.of([Stores("memory")]).stores
-
-
-async def test_two_plugins_for_one_scheme_do_not_open() -> None:
-    """An application does not start on a guess."""
-    with pytest.raises(PluginError, match="both claim"):
-        async with Dashtam.open(settings=Settings(store_url="one:"), plugins=[Stores("one"), OtherStores("one")]):
-            pass
+def test_an_answer_that_does_not_fit(hook: str, answer: Any, words: str) -> None:
+    """The plugin is named with what is wrong and left out whole; the next one works."""
+    rest = {"commands": {"x": adder}} if hook != "commands" else {"routers": {"x": adder}}
+    plugins = Plugins.of([plugin("a", **{hook: answer}, **rest), LinesPlugin()])
+    assert problem(plugins, "a").startswith(words)
+    assert not report(plugins, "a").active
+    assert (plugins.commands, plugins.routers, names(plugins)) == ({}, {}, ["lines"])
 
 
 class Misspelled:
     @hookimpl
-    def dashtam_reeders(self) -> Iterable[StatementReader]:
+    def dashtam_reeders(self) -> tuple[object, ...]:
         return ()
 
     @hookimpl
-    def dashtam_stores(self) -> Mapping[str, StoreOpener]:
+    def dashtam_stores(self) -> Mapping[str, Any]:
         return {"misspelled": open_memory_store}
+
+
+class Unheard:
+    @hookimpl
+    def quack(self) -> None: ...
 
 
 class Wrong:
     @hookimpl
-    def dashtam_readers(self, directory: str) -> Iterable[StatementReader]:
+    def dashtam_readers(self, directory: str) -> tuple[object, ...]:
         return ()
 
 
 @pytest.mark.parametrize(
-    ("plugin", "word"), [(Misspelled(), "dashtam_reeders"), (Wrong(), "directory")], ids=["unknown", "arguments"]
+    ("odd", "words"),
+    [
+        (Misspelled(), "dashtam_reeders is no hook of Dashtam: did you mean dashtam_readers?"),
+        (Unheard(), "quack is no hook of Dashtam: did you mean dashtam_bindings or dashtam_commands or "),
+        (Wrong(), r"hook 'dashtam_readers' .*\{'directory'\}"),
+    ],
 )
-def test_a_hook_that_is_not_known_is_reported(plugin: object, word: str) -> None:
+def test_a_hook_that_is_not_known_is_reported(odd: object, words: str) -> None:
     """A misspelled hook, or one with arguments there are not, is named, and its plugin left out whole."""
-    plugins = Plugins.of([plugin, JsonPlugin()])
-    found = report(plugins, type(plugin).__name__)
-    assert word in str(found.problem)
-    assert found.provides == ()
-    assert list(plugins.stores) == ["memory"]
-    assert names(plugins) == ["json"]
-    assert report(plugins, "JsonPlugin").active
+    plugins = Plugins.of([odd, LinesPlugin()])
+    assert re.search(words, problem(plugins, type(odd).__name__))
+    assert (list(plugins.stores), names(plugins)) == (["memory"], ["lines"])
 
 
-class Raising:
-    @hookimpl
-    def dashtam_readers(self) -> Iterable[StatementReader]:
-        raise RuntimeError("no licence")
+BROKEN = {
+    "missing": ("import no_such_module_at_all", "ModuleNotFoundError: No module named 'no_such_module_at_all'"),
+    "syntax": ("def", "SyntaxError: "),
+    "itself": ("1 / 0", "ZeroDivisionError: division by zero"),
+    "exits": ("raise SystemExit('two\\nlines')", "SystemExit: two lines"),
+}
 
 
-class Silent:
-    @hookimpl
-    def dashtam_readers(self) -> Iterable[StatementReader] | None:
-        return None
-
-
-@pytest.mark.parametrize("plugin", [Raising(), Silent()], ids=["raises", "answers None"])
-def test_a_hook_that_fails_is_named_and_others_work(plugin: object) -> None:
-    """A plugin whose hook fails is reported, as one whose import fails is."""
-    plugins = Plugins.of([plugin, JsonPlugin()])
-    assert not report(plugins, type(plugin).__name__).active
-    assert names(plugins) == ["json"]
-
-
-def test_two_plugins_of_one_class_both_work() -> None:
-    """Two configured objects of the same class are two plugins."""
-    assert names(Plugins.of([Readers("a"), Readers("b")])) == ["a", "b"]
-
-
-@pytest.fixture
-def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A distribution, really on the path, with a plugin that works and one whose import fails."""
-    info = tmp_path / "their_plugins-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: their-plugins\nVersion: 1.0\n")
-    entries = "[dashtam]\ntheirs = their_plugin\nworse = their_broken_plugin\n"
-    (info / "entry_points.txt").write_text(entries)
-    (tmp_path / "their_plugin.py").write_text(
-        "from dashtam_core import hookimpl\n"
-        "from dashtam_core.memory import open_memory_store\n"
-        "@hookimpl\n"
-        "def dashtam_stores():\n"
-        "    return {'theirs': open_memory_store}\n"
-    )
-    (tmp_path / "their_broken_plugin.py").write_text("import no_such_module_at_all\n")
-    on_path(tmp_path, monkeypatch)
-
-
-@pytest.mark.usefixtures("installed")
-def test_installed_plugins_are_found() -> None:
-    """Plugins come from the entry points of what is installed, each with its distribution."""
-    plugins = Plugins.installed(["theirs", "worse"])
-    theirs, worse = report(plugins, "theirs"), report(plugins, "worse")
-    assert (theirs.distribution, theirs.provides, theirs.problem) == ("their-plugins", ("store theirs",), None)
-    assert worse.distribution == "their-plugins"
-    assert "no_such_module_at_all" in str(worse.problem)
-    assert "theirs" in plugins.stores
-
-
-@pytest.mark.usefixtures("installed")
-def test_only_what_is_allowed_is_loaded() -> None:
-    """A plugin that is not on the list is not even imported, and the report says why."""
-    plugins = Plugins.installed(["worse"])
-    assert report(plugins, "theirs").problem == "not in DASHTAM_PLUGINS"
-    assert "their_plugin" not in sys.modules
-    assert list(plugins.stores) == ["memory"]
-    assert list(Plugins.installed([]).stores) == ["memory"]
-
-
-@pytest.mark.usefixtures("installed")
-def test_a_plugin_that_is_asked_for_and_missing_is_named() -> None:
-    """A name on the list that nobody provides is an error: it may be misspelled."""
-    with pytest.raises(PluginError, match="DASHTAM_PLUGINS names fils, nope, which no installed package"):
-        Plugins.installed(["theirs", "nope", "fils"])
-
-
-@pytest.mark.usefixtures("installed")
-async def test_the_allow_list_is_a_setting() -> None:
-    """Opening an application loads what its settings allow."""
-    settings = Settings(store_url="theirs:", plugins=("theirs",), master_key="k" * 32)
+@pytest.mark.parametrize("how", BROKEN)
+async def test_a_broken_import_is_named_and_others_work(
+    how: str, install: Callable[..., Settings], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever an import raises is reported and logged in one line; the traceback is for who debugs."""
+    text, said = BROKEN[how]
+    caplog.set_level(logging.DEBUG, "dashtam_core.plugins")
+    settings = install("theirs", broken=text, fine=plugin("fine", readers=[LinesReader()]))
     async with Dashtam.open(settings=settings) as dashtam:
-        assert report(dashtam.plugins, "theirs").active
-        assert report(dashtam.plugins, "worse").problem == "not in DASHTAM_PLUGINS"
+        found = report(dashtam.plugins, "broken")
+        assert (found.distribution, found.version, found.active) == ("theirs", "1.0", False)
+        assert problem(dashtam.plugins, "broken").startswith(f"import failed: {said}")
+        await dashtam.acting_as(ANN).execute(ImportStatement(lines("account;1")))
+        assert names(dashtam.plugins) == ["lines"]
+    (warned,) = [each for each in caplog.records if each.levelno >= logging.WARNING]
+    assert (warned.getMessage(), warned.exc_info) == ("plugin left out", None)
+    assert (vars(warned)["plugin"], vars(warned)["distribution"]) == ("broken", "theirs")
+    assert vars(warned)["why"] == found.problems[0]
+    assert [each.levelname for each in caplog.records if each.exc_info] == ["DEBUG"]
+
+
+async def test_a_part_that_is_left_out_is_logged(
+    install: Callable[..., Settings], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Once for each plugin, with all that it does not get."""
+    claimed = {"readers": [LinesReader()], "commands": {"import": adder}, "routers": {"x": adder}}
+    settings = install("theirs", a=plugin("a", **claimed), b=plugin("b", **claimed | {"routers": {"y": adder}}))
+    async with Dashtam.open(settings=settings):
+        pass
+    logged = [(each.getMessage(), vars(each)["plugin"], vars(each)["why"]) for each in caplog.records]
+    assert [each[:2] for each in logged] == [("plugin used in part", "a"), ("plugin used in part", "b")]
+    for _, _, why in logged:
+        assert "the reader 'lines' is claimed by a and by b" in why
+        assert "reserved: the command 'import'" in why
+
+
+async def test_strict_settings_fail_the_start(install: Callable[..., Settings]) -> None:
+    """One error names everything that is wrong, each once; what is not on the list is not wrong."""
+    claimed = plugin("any", readers=[LinesReader()])
+    settings = install("theirs", a=claimed, b=claimed, broken="1 / 0", fine=plugin("fine"))
+    install("others", unlisted="1 / 0")
+    with pytest.raises(PluginError) as caught:
+        async with Dashtam.open(settings=attrs.evolve(settings, plugins_strict=True)):
+            pass
+    assert str(caught.value).count("the reader 'lines' is claimed by a and by b") == 1
+    assert str(caught.value).count("the plugin broken cannot be used: import failed: ZeroDivisionError") == 1
+    assert "fine" not in str(caught.value)
+    assert "unlisted" not in str(caught.value)
+    async with Dashtam.open(settings=Settings(plugins=("fine",), plugins_strict=True)) as dashtam:
+        assert report(dashtam.plugins, "fine").active
+
+
+@pytest.mark.parametrize(("text", "strict"), [("", False), ("false", False), ("True", True)])
+def test_the_strict_setting(text: str, strict: bool) -> None:
+    """It is off unless it is true, and anything else is refused."""
+    assert Settings.read({"DASHTAM_PLUGINS_STRICT": text}).unwrap().plugins_strict is strict
+    refused = Settings.read({"DASHTAM_PLUGINS_STRICT": "yes"}).failure()
+    assert refused.message == "DASHTAM_PLUGINS_STRICT is 'yes' and should be one of true, false"
+
+
+async def test_plugins_that_are_given_must_work(tmp_path: Path) -> None:
+    """Who names their plugins is told at the start of any that does not work, whatever the settings say."""
+    with pytest.raises(PluginError, match="the plugin Misspelled cannot be used: dashtam_reeders is no hook"):
+        async with Dashtam.open(settings=Settings(), plugins=[Misspelled()]):
+            pass
+
+
+def wired(name: str, *bindings: Binding, factory: Any = Needy, **more: Any) -> ModuleType:
+    return plugin(name, routes=[Goal.handled_by(factory)], bindings=bindings, **more)
+
+
+def refusing() -> Ledger:
+    raise KeyError("LEDGER_URL")
+
+
+class Unsaid(Query[int, Refused]):
+    """A message without a permission."""
+
+
+@pytest.mark.parametrize(
+    ("odd", "why"),
+    [
+        (wired("odd", BOOK), "nothing provides Ledger, needed by Book"),
+        (wired("odd"), "nothing provides Book, needed by Needy"),
+        (wired("odd", BOOK, provide(Ledger).by(refusing)), "KeyError: 'LEDGER_URL'"),
+        (plugin("odd", routes=[Unsaid.handled_by(Answering)], bindings=[LEDGER]), "Unsaid names no permission"),
+    ],
+)
+async def test_a_route_that_cannot_be_assembled(
+    odd: ModuleType, why: str, install: Callable[..., Settings]
+) -> None:
+    """The routes of that plugin are left out with the reason, and sending one tells it; everything else works."""
+    vars(odd)["dashtam_routers"] = hookimpl(lambda: {"x": adder})
+    fine = plugin("fine", routes=[Mine.SyncGoals.handled_by(Answering)])
+    async with Dashtam.open(settings=install("theirs", odd=odd, fine=fine)) as dashtam:
+        found = report(dashtam.plugins, "odd")
+        assert problem(dashtam.plugins, "odd").startswith(
+            "does not fit: the routes of odd and their bindings are left out"
+        )
+        assert why in found.problems[0]
+        assert found.provides == ("router x",)
+        me = dashtam.acting_as(ANN)
+        assert (await me.ask(Mine.SyncGoals())).unwrap() == 42
+        with pytest.raises(PluginError, match=re.escape(why)):
+            await me.ask(next(iter(vars(odd)["dashtam_routes"]())).message())
+    with pytest.raises(PluginError, match=re.escape(why)):
+        async with Dashtam.open(settings=Settings(), plugins=[odd]):
+            pass
+
+
+@pytest.mark.parametrize("turned", [False, True])
+async def test_plugins_may_need_each_other(turned: bool) -> None:
+    """What one binds another's handlers may need, in whichever order they are loaded; `overrides` count more."""
+    some = [wired("a", BOOK), plugin("b", bindings=[LEDGER])]
+    for overrides, number in (([], 7), ([provide(Ledger).value(Ledger(8))], 8)):
+        given: list[Binding] = overrides
+        async with Dashtam.open(
+            settings=Settings(), plugins=some[:: -1 if turned else 1], overrides=given
+        ) as dashtam:
+            assert (await dashtam.acting_as(ANN).ask(Goal())).unwrap() == number
+
+
+def test_a_plugin_of_two_distributions_is_nobodys(install: Callable[..., Settings]) -> None:
+    """Neither is imported, and both distributions are named; one called as the built-in plugin is left out."""
+    install("theirs", twice="1 / 0", memory="1 / 0")
+    found = Plugins.installed(install("others", twice="1 / 0").plugins)
+    both = [each.problems for each in found.reports if each.name == "twice"]
+    assert {each.distribution for each in found.reports if each.name == "twice"} == {"theirs", "others"}
+    assert len(both) == 2
+    for (why,) in both:
+        assert re.match("contested: (theirs and others|others and theirs) have a plugin of this name", why)
+    mine, taken = [each for each in found.reports if each.name == "memory"]
+    assert (mine.provides, taken.provides) == (("store memory",), ())
+    assert taken.problems[0].startswith("contested: theirs and dashtam-core have")
+
+
+def test_only_what_is_allowed_is_loaded(install: Callable[..., Settings]) -> None:
+    """A plugin that is not on the list is not even imported, and the report says why."""
+    install("theirs", unlisted="import no_such_module_at_all")
+    plugins = Plugins.installed([])
+    assert problem(plugins, "unlisted") == "not in DASHTAM_PLUGINS"
+    assert report(plugins, "unlisted").trace == ()
+    assert list(plugins.strict().stores) == ["memory"]
+
+
+def test_a_plugin_that_is_asked_for_and_missing_is_named(install: Callable[..., Settings]) -> None:
+    """A name on the list that nobody provides is an error: it may be misspelled."""
+    install("theirs", fine=plugin("fine"))
+    with pytest.raises(PluginError, match="DASHTAM_PLUGINS names fils, nope, which no installed package"):
+        Plugins.installed(["fine", "nope", "fils"])
+
+
+def test_each_step_is_traced(install: Callable[..., Settings], caplog: pytest.LogCaptureFixture) -> None:
+    """The import and every hook are in the report and in the log, with their time and what came of them."""
+    caplog.set_level(logging.DEBUG, "dashtam_core.plugins")
+    fine = plugin("fine", readers=[reader("a"), reader("b")], routers={}, stores=None)
+    install("theirs", broken="1 / 0", fine=fine)
+    plugins = Plugins.installed(["broken", "fine"])
+    steps = {
+        name: [(each["asked"], each["answer"]) for each in report(plugins, name).trace]
+        for name in ("broken", "fine")
+    }
+    assert steps == {
+        "broken": [("import", "ZeroDivisionError")],
+        "fine": [
+            ("import", "dashtam_readers, dashtam_routers, dashtam_stores"),
+            ("dashtam_readers", "reader a, reader b"),
+            ("dashtam_routers", "nothing"),
+            ("dashtam_stores", "PluginError"),
+        ],
+    }
+    logged = [vars(each) for each in caplog.records if each.getMessage() == "plugin asked"]
+    traced = [each["milliseconds"] for found in plugins.reports for each in found.trace]
+    assert [each["milliseconds"] for each in logged] == traced
+    assert all(isinstance(each, float) and each > 0 for each in traced)
+    assert ("fine", "dashtam_routers", "nothing") in [
+        (each["plugin"], each["asked"], each["answer"]) for each in logged
+    ]
 
 
 @pytest.mark.parametrize(
     ("url", "advice"),
     [
-        ("postgresql://h/d", "pip install dashtam-postgres"),
+        ("postgresql://h/d", "pip install dashtam-postgres (left out: broken; dashtam plugins says why)"),
         ("POSTGRESQL://h/d", "pip install dashtam-postgres"),
         ("embedded:", "pip install dashtam-embedded dashtam-postgres"),
-        ("mysql://h/d", "use one of memory:, one:"),
+        ("mysql://user:hunter2@h/d", "use one of memory:, one:"),
     ],
 )
 def test_a_missing_adapter_is_named(url: str, advice: str) -> None:
-    """A scheme nobody opens is answered with the package to install, or the schemes there are."""
-    plugins = Plugins.of([Stores("one")])
+    """A scheme nobody opens is answered with the package to install and who is left out, and with no password."""
+    plugins = Plugins.of([plugin("one", stores={"one": open_memory_store})])
+    plugins.add_installed(EntryPoint("broken", "no_such_module_at_all", "dashtam"))
     with pytest.raises(UnavailableError) as caught:
         plugins.open_store(Settings(store_url=url))
     assert caught.value.code is UnavailableCode.STORE_NOT_CONFIGURED
     assert advice in caught.value.message
     assert "DASHTAM_STORE_URL" in caught.value.message
+    assert "hunter2" not in caught.value.message
 
 
-def test_a_missing_adapter_shows_no_password() -> None:
-    """Of a URL the scheme alone is repeated."""
-    with pytest.raises(UnavailableError) as caught:
-        Plugins.of().open_store(Settings(store_url="mysql://user:hunter2@h/d"))
-    assert "hunter2" not in str(caught.value)
-
-
-def test_commands_are_collected_by_name() -> None:
-    """What plugins add to the command line is found by name, and two for one name are both named."""
-
-    def adder(app: object) -> None:
-        """Adds nothing."""
-
-    def module(name: str) -> ModuleType:
-        plugin: Any = ModuleType(name)
-
-        @hookimpl
-        def dashtam_commands() -> Mapping[str, Any]:
-            return {"migrate": adder}
-
-        plugin.dashtam_commands = dashtam_commands
-        typed: ModuleType = plugin
-        return typed
-
-    assert Plugins.of([module("one")]).commands == {"migrate": adder}
-    with pytest.raises(PluginError, match="one and two both claim the command 'migrate'"):
-        _ = Plugins.of([module("one"), module("two")]).commands
-
-
-class FaultyReader(JsonReader):
+class FaultyReader(LinesReader):
     name = "faulty"
 
     def recognizes(self, data: bytes, /) -> bool:
         raise IndexError("looked too far")
 
 
-class Faulty:
-    @hookimpl
-    def dashtam_readers(self) -> Iterable[StatementReader]:
-        return (FaultyReader(),)
-
-
 async def test_a_reader_that_fails_leaves_the_file_to_others() -> None:
     """One faulty reader does not keep the others from files they know."""
-    async with Dashtam.open(settings=Settings(), plugins=[Faulty(), JsonPlugin()]) as dashtam:
-        answer = await dashtam.acting_as(ExternalSubject("ann")).execute(ImportStatement(statement({"1": []})))
-        assert answer.unwrap().document.format == "JSON 1"
+    some = [LinesPlugin(FaultyReader()), LinesPlugin()]
+    async with Dashtam.open(settings=Settings(), plugins=some) as dashtam:
+        answer = await dashtam.acting_as(ANN).execute(ImportStatement(lines("account;1")))
+        assert answer.unwrap().document.format == "LINES 1"

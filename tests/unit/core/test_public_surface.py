@@ -52,9 +52,7 @@ PUBLIC: dict[str, str] = {
     "dashtam_core.connections": (
         "ROUTES AccountsSynced Provider ProviderCode ProviderFailed Providers SyncAccounts SyncReport SyncRequest"
     ),
-    "dashtam_core.plugins": (
-        "CommandAdder HookCall PluginError PluginReport Plugins RouterMaker StoreOpener hookimpl"
-    ),
+    "dashtam_core.plugins": "CommandAdder PluginError PluginReport Plugins RouterMaker StoreOpener hookimpl",
     "dashtam_core.app": "DRAIN_SECONDS Actor Dashtam",
     "dashtam_core.cli": "durable load_settings main stop",
     "dashtam_core.container": "AssemblyError Binding Container Port provide",
@@ -69,6 +67,15 @@ PUBLIC: dict[str, str] = {
     "dashtam_postgres": "DEFAULT_SCHEMA PostgresStore PostgresUnit Retired open_store retire upgrade",
     "dashtam_core.logs": ("Format bound configure merge_bound redact remember"),
     "dashtam_core.memory": ("FixedClock MemoryEventBus MemoryProvider MemoryStore MemoryVault open_memory_store"),
+    "dashtam_core.testing": (
+        "ClockConformance Conformance Counts EventBusConformance KeyringConformance PersonalVaultConformance "
+        "ProviderConformance SignerConformance StatementReaderConformance StoreConformance needs store_machine"
+    ),
+    "dashtam_core.testing.samples": (
+        "AMOUNTS ANN BEN EUR NOON TEXTS LinesPlugin LinesReader account actions_of add balance document "
+        "entries_of entry eur event filler full_account full_row have hear hear_all lines row rows_of tell "
+        "texts_of token"
+    ),
 }
 
 # Codes, statuses, views and ports whose name and members say it all.

@@ -78,6 +78,7 @@ DRAIN_SECONDS: Final = 5.0
 
 _LIBRARY: Final = Origin()
 _ROUTES: Final = (*messaging.ROUTES, *audit.ROUTES, *identity.ROUTES, *accounts.ROUTES, *connections.ROUTES)
+_OF_REQUEST: Final = (Subject, UnitOfWork, Outgoing, Notes)
 _KEY_FILE: Final = "master.key"
 
 
@@ -116,6 +117,14 @@ class Dashtam:
         self._paths: dict[type[Message[Any, Any]], _Path] = {}
         for route in routes:
             self._add(route)
+        for plugin, some in plugins.by_plugin("route").items():
+            before = dict(self._paths)
+            try:
+                for route in some:
+                    self._add(route)
+            except Exception as error:  # noqa: BLE001 - whatever a plugin's factory raises is that plugin's problem
+                self._paths = before
+                plugins.leave_out(plugin, error)
 
     @classmethod
     @asynccontextmanager
@@ -133,35 +142,42 @@ class Dashtam:
         """Assembles everything, and takes it down at the end.
 
         Data lives where `store` or `settings.store_url` says, in memory if neither does; `settings` come from the
-        environment unless given. `plugins` replaces looking for installed ones. `overrides` bind ports otherwise
-        than by default, `routes` are those of your own messages. `workers` seals the audit trail, delivers events
-        and keeps house meanwhile; where several processes share a store, one of them with workers is enough.
+        environment unless given. `plugins` replaces looking for installed ones, which are left out if they do not
+        work. `overrides` bind ports otherwise than by default, `routes` are those of your own messages. `workers`
+        seals the audit trail, delivers events and keeps house meanwhile; one process for each store needs them.
 
         Raises:
             UnavailableError: the store does not answer, is not migrated or is not configured.
-            PluginError: plugins claim the same thing, or one that is asked for is missing.
-            AssemblyError: something needs a port that nothing provides.
+            PluginError: plugins that must work do not, or several claim the store; one that is listed is missing.
+            AssemblyError: something needs a port that nothing provides, or two messages or events have one name.
         """
         chosen = settings or _settings()
-        found = Plugins.installed(chosen.plugins) if plugins is None else Plugins.of(plugins).strict()
+        found = Plugins.installed(chosen.plugins) if plugins is None else Plugins.of(plugins)
+        own, known, told = tuple(overrides), (*_ROUTES, *routes), tuple(subscriptions)
+        found.reserve("dashtam_routes", known)
+        found.reserve("dashtam_subscriptions", told)
+        fit(found, chosen, own)
+        strict = plugins is not None or chosen.plugins_strict
+        if strict:
+            found.strict()
         opening = _given(store) if store is not None else found.open_store(_with_url(chosen))
-        own = tuple(overrides)
         if Keyring not in {binding.port for binding in own}:  # looked for before any store is opened
             own = (provide(Keyring).value(_keyring(chosen, given=store is not None)), *own)
         opened: list[Store] = []
         bindings = (
             provide(Store).by(opened.pop, ping=_ping),
-            *_defaults(chosen, found, tuple(subscriptions)),
+            *_defaults(chosen, found, (*found.subscriptions, *told)),
+            *(binding for some in found.by_plugin("binding").values() for binding in some),
             *own,
         )
-        container = Container(bindings, request_ports=(Subject, UnitOfWork, Outgoing, Notes))
-        known = (*_ROUTES, *routes)
+        container = Container(bindings, request_ports=_OF_REQUEST)
         for route in known:
             container.check(route.factory)  # what does not fit is found before any store is opened
         async with opening as data:
             opened.append(data)
-            dashtam = cls(container, known, found, chosen)
             try:
+                dashtam = cls(container, known, found, chosen)
+                found.strict() if strict else found.warn()
                 await dashtam.relay.register()
                 async with dashtam.working() if workers else nullcontext():
                     yield dashtam
@@ -198,6 +214,7 @@ class Dashtam:
         """Takes any message through the pipeline; `Actor` has the typed doors."""
         path = self._paths.get(type(message))
         if path is None:
+            self.plugins.check("route", type(message).action)
             raise AssemblyError(f"no handler is registered for {type(message).__name__}: add its route")
         unit, outgoing, notes = self.store.unit_of_work(subject), Outgoing(), Notes()
         handler = path.make_handler({Subject: subject, UnitOfWork: unit, Outgoing: outgoing, Notes: notes})
@@ -234,6 +251,28 @@ class Actor:
     async def ask[T, E](self, query: Query[T, E], /) -> Result[T, E | Refused]:
         """Read something."""
         return cast("Result[T, E | Refused]", await self.dashtam.run(query, self.subject, self.origin))
+
+
+def fit(plugins: Plugins, settings: Settings, overrides: Iterable[Binding] = ()) -> None:
+    """Keep from plugins what the core has itself, and leave out what cannot be assembled. Makes nothing."""
+    defaults = (Binding(Store, object, ping=_ping), Binding(Keyring, object), *_defaults(settings, plugins, ()))
+    plugins.reserve("dashtam_routes", _ROUTES)
+    plugins.reserve("dashtam_bindings", (*defaults, *(Binding(port, object) for port in _OF_REQUEST)))
+    bindings, routes = plugins.by_plugin("binding"), plugins.by_plugin("route")
+    pending, taken, errors = [*bindings | routes], list[Binding](), dict[str, AssemblyError]()
+    for plugin in pending * len(pending):  # one may need what a later one binds
+        if plugin in pending:
+            some = bindings.get(plugin, [])
+            try:
+                container = Container((*defaults, *taken, *some, *overrides), request_ports=_OF_REQUEST)
+                for route in routes.get(plugin, ()):
+                    container.check(route.factory)
+                taken += some
+                pending.remove(plugin)
+            except AssemblyError as error:
+                errors[plugin] = error
+    for plugin in pending:
+        plugins.leave_out(plugin, errors[plugin])
 
 
 def _defaults(

@@ -39,6 +39,8 @@ class Settings:
     """Where an embedded store keeps its files."""
     plugins: tuple[str, ...] | None = None
     """Names of the plugins to load; None loads all that are installed."""
+    plugins_strict: bool = False
+    """Whether a plugin that is broken or contested fails the start instead of being left out."""
     subject: str = "local"
     """Who acts on the command line."""
     import_max_bytes: int = IMPORT_MAX_BYTES
@@ -157,6 +159,7 @@ _PARSERS: Final[Mapping[str, Callable[[str], object]]] = {
     "master_key": _key,
     "data_dir": Path,
     "plugins": _names,
+    "plugins_strict": lambda text: _one_of("true", "false")(text) == "true",
     "subject": str,
     "import_max_bytes": _bytes,
     "log_format": _one_of("auto", "console", "json"),

@@ -15,13 +15,22 @@ __all__ = ["REPOSITORIES", "Capability", "OpenStore", "Store", "UnitOfWork"]
 
 
 class Capability(StrEnum):
-    """What a store promises beyond keeping things; the conformance kit tests what is claimed."""
+    """What a store promises beyond keeping things: the conformance kit tests what can be seen through the port.
+
+    What cannot be seen there is for the adapter's own tests, on a real database.
+    """
 
     TRANSACTIONS = "transactions"
+    """A unit is whole or absent, for everybody, whatever ends it. Every store has this one."""
     ROW_LEVEL_SECURITY = "row_level_security"
+    """The database keeps people apart by itself, also from code that forgets to. Not in the kit."""
     BULK_COPY = "bulk_copy"
+    """Thousands of rows come in faster than one by one. The kit tests that they come in whole, not how fast."""
     IMMUTABLE_AUDIT = "immutable_audit"
-    """Entries of the audit trail outlive the process, and nobody it serves can change them."""
+    """Entries of the audit trail outlive the process, and nobody it serves can change them.
+
+    That they outlive it is in the kit (the fixture `reopen`); that nobody can change them is not.
+    """
     ORDERED_OUTBOX = "ordered_outbox"
     """Events reach each durable subscriber in the order of their commits."""
 

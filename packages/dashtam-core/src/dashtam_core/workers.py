@@ -54,9 +54,13 @@ class Workers:
 
     async def _every(self, seconds: float, name: str, work: Callable[[], Awaitable[object]]) -> None:
         """Works, rests, works again. What fails twice in one way is told of once."""
+        task = asyncio.current_task()
+        assert task is not None
         last: str | None = None
         while True:
             last = await _attempted(name, work, last)
+            if task.cancelling():  # an error while it was undone has hidden it
+                return
             await asyncio.sleep(seconds or SEAL_SECONDS)
 
     async def _watch(self) -> None:

@@ -29,7 +29,7 @@ from dashtam_core.kernel import Money, UserId
 from dashtam_postgres import _transactions
 from dashtam_postgres._tables import account as account_table
 from dashtam_postgres._tables import balance as balance_table
-from dashtam_postgres._transactions import currency
+from dashtam_postgres._transactions import currency, storable
 
 _BATCH: Final = 1000
 """Rows in one statement: PostgreSQL takes 65,535 parameters at most."""
@@ -73,6 +73,8 @@ class PostgresAccounts:
         return await _transactions.add(self.unit.raw, self.unit.user_id, document_id, rows)
 
     async def add_balances(self, balances: Sequence[Balance], /) -> None:
+        accounts = {balance.account_id for balance in balances}
+        await _transactions.require_own(self.unit.raw, self.unit.user_id, accounts)
         rows = [self._balance_row(balance) for balance in sorted(balances, key=_balance_order)]
         for some in _batches(rows):
             await self.unit.connection.execute(insert(balance_table).on_conflict_do_nothing().values(some))
@@ -118,7 +120,7 @@ class PostgresAccounts:
 
     def _account_row(self, account: Account) -> dict[str, Any]:
         row = attrs.asdict(account, recurse=False)
-        return row | {
+        return {name: storable(value) if isinstance(value, str) else value for name, value in row.items()} | {
             "user_id": self.unit.user_id,
             "currency": account.currency.code,
             "account_type": account.account_type.value,

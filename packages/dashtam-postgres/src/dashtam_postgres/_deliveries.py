@@ -64,7 +64,10 @@ ON CONFLICT (event_id, subscriber) DO UPDATE SET attempts = excluded.attempts, p
 """
 # What is in the outbox when somebody first wants it has happened before.
 _REGISTER: Final = """
-WITH before AS (SELECT events FROM subscriber WHERE name = $1), past AS (
+WITH dropped AS (
+    UPDATE inbox i SET done = true FROM outbox o
+    WHERE o.event_id = i.event_id AND i.subscriber = $1 AND NOT i.done AND o.name <> ALL ($2::text[])
+), before AS (SELECT events FROM subscriber WHERE name = $1), past AS (
     INSERT INTO inbox (event_id, subscriber, done, attempts)
     SELECT event_id, $1, true, 0 FROM outbox o
     WHERE name = ANY ($2::text[]) AND NOT EXISTS (SELECT FROM before WHERE o.name = ANY (before.events))

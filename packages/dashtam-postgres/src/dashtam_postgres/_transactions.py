@@ -1,6 +1,6 @@
 """Transactions in bulk and in pages: the paths where asyncpg is used directly."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from functools import lru_cache
 from operator import attrgetter
@@ -46,6 +46,7 @@ _FROM_COPY: Final = _MERGE.format(source="incoming")
 _INCOMING: Final = "CREATE TEMPORARY TABLE incoming (LIKE transaction) ON COMMIT DROP"
 
 
+_OWN: Final = "SELECT count(*) FROM account WHERE user_id = $1 AND account_id = ANY ($2::uuid[])"
 _MERGE_ORDER: Final = attrgetter("dedupe_key", "occurrence")
 _ANY_KNOWN: Final = "SELECT EXISTS (SELECT FROM transaction WHERE account_id = ANY ($1::uuid[]))"
 # NOT EXISTS, and not a join: each key is looked up in the index, and known rows never cross the wire.
@@ -72,6 +73,7 @@ async def add(
 ) -> Mapping[AccountId, int]:
     """Adds the rows that are new, and says how many those were for each account."""
     new = [(account_id, row) for account_id in sorted(rows) for row in sorted(rows[account_id], key=_MERGE_ORDER)]
+    await require_own(connection, user_id, {account_id for account_id, _ in new})
     if len(new) >= COPY_FROM and await connection.fetchval(_ANY_KNOWN, list(rows)):
         new = await _unknown(connection, new)
     if not new:
@@ -79,6 +81,12 @@ async def add(
     records = [_record(user_id, document_id, account_id, row) for account_id, row in new]
     added = await (_copy if len(records) >= COPY_FROM else _insert)(connection, records)
     return dict.fromkeys(rows, 0) | {AccountId(account_id): count for account_id, count in added}
+
+
+async def require_own(connection: _Connection, user_id: UserId, accounts: Collection[AccountId]) -> None:
+    """Refuses what is for another's account: ON CONFLICT passes over a known row before it asks whose it is."""
+    if accounts and await connection.fetchval(_OWN, user_id, list(accounts)) != len(accounts):
+        raise LookupError("a row or balance belongs to an account of the same person, added before")
 
 
 async def _unknown(
@@ -169,7 +177,7 @@ def _record(user_id: UserId, document_id: DocumentId | None, account_id: Account
         storable(data.description),
         storable(data.payee),
         storable(data.memo),
-        data.mcc,
+        storable(data.mcc),
         storable(data.check_number),
         storable(data.reference),
         storable(data.end_to_end_id),

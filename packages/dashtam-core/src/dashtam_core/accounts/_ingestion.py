@@ -92,13 +92,13 @@ class Ingestion:
         return tuple(AccountImport(id_, len(each.rows), added[id_]) for id_, each in pairs)
 
     def _account(self, prepared: PreparedAccount) -> Account:
-        data = prepared.data
-        printed = data.provider_account_id if prepared.provider == FILE_PROVIDER else ""
-        mask = _mask(data.number or printed)
+        data, of_file = prepared.data, prepared.provider == FILE_PROVIDER
+        mask = _mask(data.number or (data.provider_account_id if of_file else ""))
         return Account(
             account_id=AccountId(new_id()),
             provider=prepared.provider,
             account_key=prepared.account_key,
+            provider_account_id=None if of_file else data.provider_account_id,  # a file's is the number
             name=data.name or _name(data, mask),
             official_name=data.official_name,
             mask=mask,

@@ -1,26 +1,46 @@
 """`dashtam plugins` and `dashtam token`: what is installed, and who may come in."""
 
-from typing import Annotated
+from collections.abc import Iterable
+from typing import Annotated, Final
 
 import attrs
 import typer
 
+from dashtam_core.app import fit
 from dashtam_core.cli._exits import value_of
 from dashtam_core.cli._host import Host, Json
+from dashtam_core.cli._new import new_plugin
 from dashtam_core.cli._settings import load_settings
 from dashtam_core.cli._show import document, line, note, table
 from dashtam_core.identity import CreateApiToken
-from dashtam_core.plugins import PluginError, PluginReport, Plugins
+from dashtam_core.plugins import PluginReport
+
+plugins: Final = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
+plugins.command("new")(new_plugin)
 
 
-def list_plugins(ctx: typer.Context, as_json: Json = False) -> None:
+@plugins.callback()
+def list_plugins(
+    ctx: typer.Context,
+    *,
+    trace: Annotated[
+        bool, typer.Option("--trace", help="Show what each was asked, and how long it took.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """List the installed plugins: what each provides, or why it is not active."""
-    found = Host.of(ctx).plugins(load_settings())
+    if ctx.invoked_subcommand is not None:
+        return
+    found = Host.of(ctx).plugins(settings := load_settings())
+    fit(found, settings)
     if as_json:
         document({"plugins": [attrs.asdict(each) | {"active": each.active} for each in found.reports]})
+    elif trace:
+        steps = [(each.name, *step.values()) for each in found.reports for step in each.trace]
+        table(("plugin", "asked", "ms>", "answer"), steps)
     else:
-        table(("plugin", "distribution", "active", "provides, or why not"), [_row(each) for each in found.reports])
-    _note_conflicts(found)
+        rows = [row for each in found.reports for row in _rows(each)]
+        table(("plugin", "distribution", "active", "provides, or why not"), rows)
 
 
 def create_token(
@@ -34,13 +54,8 @@ def create_token(
     note("this token is shown once: keep it where nobody else reads it")
 
 
-def _row(report: PluginReport) -> tuple[str | None, ...]:
-    active = "yes" if report.active else "no"
-    return report.name, report.distribution, active, report.problem or ", ".join(report.provides)
-
-
-def _note_conflicts(found: Plugins) -> None:
-    try:
-        _ = found.stores, found.commands
-    except PluginError as error:
-        note(str(error))
+def _rows(report: PluginReport) -> Iterable[tuple[str, ...]]:
+    active = "no" if not report.active else "partly" if report.problems else "yes"
+    first, *more = [*filter(None, (", ".join(report.provides), *report.problems))] or ["nothing"]
+    yield report.name, " ".join(filter(None, (report.distribution, report.version))), active, first
+    yield from (("", "", "", each) for each in more)

@@ -10,7 +10,7 @@ from typer.main import get_group
 
 from dashtam_core import logs
 from dashtam_core.audit import CryptographyMissingError
-from dashtam_core.cli._admin import create_token, list_plugins
+from dashtam_core.cli._admin import create_token, plugins
 from dashtam_core.cli._audit import audit
 from dashtam_core.cli._events import events
 from dashtam_core.cli._exits import UNAVAILABLE, stop
@@ -51,6 +51,7 @@ class Commands(TyperGroup):
         if built_in is not None:
             return built_in
         found = _plugins(ctx)
+        found.check("command", cmd_name)
         if cmd_name in found.commands:
             return _added(cmd_name, found.commands)
         if not ctx.resilient_parsing:
@@ -125,7 +126,7 @@ app.command("read")(read)
 app.command("import")(import_files)
 app.command("accounts")(list_accounts)
 app.command("transactions")(list_transactions)
-app.command("plugins")(list_plugins)
 app.command("token")(create_token)
 app.add_typer(audit, name="audit")
 app.add_typer(events, name="events")
+app.add_typer(plugins, name="plugins")

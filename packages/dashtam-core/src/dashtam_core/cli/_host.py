@@ -65,4 +65,4 @@ def note_inactive(plugins: Plugins) -> None:
     """A line for each plugin that is left out: what was asked for may be missing because of it."""
     for report in plugins.reports:
         if not report.active:
-            note(f"the plugin {report.name} is not active: {report.problem}")
+            note(f"the plugin {report.name} is not active: {'; '.join(report.problems)}")

@@ -91,6 +91,8 @@ class SyncAccountsHandler:
         if isinstance(fetched, Failure):
             return fetched
         batch, source = fetched.unwrap(), Source(provider.name, provider.stable_ids)
+        if batch.more and batch.next_cursor in {None, command.cursor}:
+            return _unreadable(f"{provider.name} has more to bring and stays where it is: report it to its makers")
         return Success(PreparedSync(batch, await asyncio.to_thread(self.ingestion.prepare, batch, source)))
 
     async def apply(self, command: SyncAccounts, prepared: PreparedSync, /) -> Result[SyncReport, ProviderFailed]:
@@ -101,6 +103,10 @@ class SyncAccountsHandler:
         ids = tuple(each.account_id for each in accounts)
         self.outgoing.emit(AccountsSynced(self.subject.user_id, command.provider, ids, report.added))
         return Success(report)
+
+
+def _unreadable(message: str) -> Failure[ProviderFailed]:
+    return Failure(ProviderFailed(ProviderCode.PROVIDER_UNREADABLE, message))
 
 
 async def _fetched(provider: Provider, request: SyncRequest) -> Result[SyncBatch, ProviderFailed]:

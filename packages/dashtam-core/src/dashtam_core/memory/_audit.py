@@ -1,7 +1,7 @@
 """The audit trail in memory."""
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
@@ -35,10 +35,10 @@ class TrailData:
     checkpoints: list[tuple[int, str]] = attrs.field(factory=list[tuple[int, str]])
     frontier: Frontier = attrs.field(factory=Frontier)
 
-    def append(self, entry: AuditEntry) -> None:
+    def append(self, entry: AuditEntry, recorded_at: datetime) -> None:
         said: dict[str, Any] = {name: getattr(entry, name) for name in _FIELDS}
         said["context"] = _kept(entry.context)
-        self.entries.append(RecordedEntry(**said, recorded_at=datetime.now(UTC)))
+        self.entries.append(RecordedEntry(**said, recorded_at=recorded_at))
 
 
 _FIELDS = tuple(field.name for field in attrs.fields(AuditEntry))
@@ -54,7 +54,7 @@ class MemoryAuditLog:
 
     async def record(self, entries: Sequence[AuditEntry], /) -> None:
         for entry in entries:
-            self._data.append(entry)
+            self._data.append(entry, self.store.clock.now())
 
     async def entries(
         self, wanted: EntryFilter, /, *, after: tuple[datetime, EntryId] | None, limit: int
@@ -95,7 +95,7 @@ class MemoryAuditLog:
 
     async def lag(self) -> SealingLag:
         unsealed = self._data.entries[len(self._data.leaf_hashes) :]
-        oldest = (datetime.now(UTC) - unsealed[0].recorded_at).total_seconds() if unsealed else 0.0
+        oldest = (self.store.clock.now() - unsealed[0].recorded_at).total_seconds() if unsealed else 0.0
         return SealingLag(len(unsealed), oldest)
 
     def _leaf(self, index: int) -> Leaf:

@@ -24,9 +24,9 @@ class Waiting:
 
     event: StoredEvent
     subscriber: str
-    attempts: int = 0
-    due_at: datetime | None = attrs.field(factory=lambda: datetime.now(UTC))
+    due_at: datetime | None
     """None: given up."""
+    attempts: int = 0
     problem: str = ""
     failed_at: datetime | None = None
 
@@ -40,9 +40,11 @@ class OutboxData:
     turns: set[str] = attrs.field(factory=set[str])
     announced: asyncio.Event = attrs.field(factory=asyncio.Event)
 
-    def append(self, event: StoredEvent) -> None:
+    def append(self, event: StoredEvent, now: datetime) -> None:
         self.events.append(event)
-        self.waiting.extend(Waiting(event, name) for name, wanted in self.wanted.items() if event.name in wanted)
+        self.waiting.extend(
+            Waiting(event, name, now) for name, wanted in self.wanted.items() if event.name in wanted
+        )
 
 
 @attrs.frozen
@@ -80,7 +82,7 @@ class MemoryDeliveries:
             self._data.turns.discard(subscriber)
 
     async def failed(self, handover: Handover, subscriber: str, problem: str, *, retry_in: float | None) -> None:
-        now = datetime.now(UTC)
+        now = self.store.clock.now()
         for each in self._data.waiting:
             if each.event.event_id == handover.event.event_id and each.subscriber == subscriber:
                 each.attempts, each.problem, each.failed_at = handover.attempt, problem, now
@@ -100,13 +102,13 @@ class MemoryDeliveries:
             each for each in self._data.waiting if each.due_at is None and event_id in {None, each.event.event_id}
         ]
         for each in revived:
-            each.attempts, each.due_at = 0, datetime.now(UTC)
+            each.attempts, each.due_at = 0, self.store.clock.now()
         return len(revived)
 
     async def lag(self) -> OutboxLag:
         alive = [each for each in self._data.waiting if each.due_at is not None]
         made = min((_made_at(each.event) for each in alive), default=None)
-        oldest = (datetime.now(UTC) - made).total_seconds() if made else 0.0
+        oldest = (self.store.clock.now() - made).total_seconds() if made else 0.0
         return OutboxLag(len(alive), 0, len(self._data.waiting) - len(alive), oldest)
 
     async def announce(self) -> None:
@@ -121,7 +123,7 @@ class MemoryDeliveries:
         self._data.announced.clear()
 
     def _due(self, subscriber: str) -> Waiting | None:
-        now = datetime.now(UTC)
+        now = self.store.clock.now()
         for each in self._data.waiting:
             if each.subscriber == subscriber and each.due_at is not None and each.due_at <= now:
                 return each
@@ -134,13 +136,13 @@ class MemoryAnswers:
 
     async def claim(self, command: str, key: str, /) -> KeptAnswer | KeyState:
         kept = self.unit.person.answers.get((command, key))
-        if kept is None or kept[0] < datetime.now(UTC) - _KEPT_FOR:
+        if kept is None or kept[0] < self.unit.now() - _KEPT_FOR:
             return KeyState.FREE
         return kept[1]
 
     async def keep(self, command: str, key: str, kept: KeptAnswer, /) -> None:
         self.unit.person.answers.pop((command, key), None)
-        self.unit.put(self.unit.person.answers, (command, key), (datetime.now(UTC), kept))
+        self.unit.put(self.unit.person.answers, (command, key), (self.unit.now(), kept))
 
 
 def _made_at(event: StoredEvent) -> datetime:

@@ -6,7 +6,7 @@ Units of work run one after another, under one lock; what a unit wrote is undone
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from types import TracebackType
 from typing import Any, Self
 from uuid import UUID
@@ -27,7 +27,7 @@ from dashtam_core.accounts import (
 )
 from dashtam_core.audit import AuditEntry, PersonKey
 from dashtam_core.identity import ApiToken
-from dashtam_core.kernel import Subject, UserId
+from dashtam_core.kernel import Clock, Subject, SystemClock, UserId
 from dashtam_core.memory._audit import MemoryAuditLog, MemoryPersonKeys, TrailData
 from dashtam_core.memory._deliveries import MemoryAnswers, MemoryDeliveries, OutboxData
 from dashtam_core.messaging import KeptAnswer, StoredEvent
@@ -52,11 +52,15 @@ class _Person:
 
 
 class MemoryStore:
-    """Keeps everything in dictionaries. For tests, trials, and as the measure that other stores are held to."""
+    """Keeps everything in dictionaries. For tests, trials, and as the measure that other stores are held to.
+
+    `clock` is the store's own: what was recorded when, and what is due.
+    """
 
     capabilities = frozenset({Capability.TRANSACTIONS, Capability.ORDERED_OUTBOX})
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock | None = None) -> None:
+        self.clock: Clock = clock or SystemClock()
         self.lock = asyncio.Lock()
         self.people: dict[UserId, _Person] = {}
         self.tokens: dict[bytes, ApiToken] = {}
@@ -123,9 +127,12 @@ class MemoryUnit:
 
     def _append(self) -> None:
         for entry in self._entries:
-            self._store.trail.append(entry)
+            self._store.trail.append(entry, self.now())
         for event in self._events:
-            self._store.outbox.append(event)
+            self._store.outbox.append(event, self.now())
+
+    def now(self) -> datetime:
+        return self._store.clock.now()
 
     @property
     def trail(self) -> "MemoryTrail":
@@ -355,6 +362,6 @@ def _meets(row: Transaction, wanted: TransactionFilter) -> bool:
     )
 
 
-def _age(balance: Balance) -> tuple[date, float]:
+def _age(balance: Balance) -> tuple[date, datetime]:
     """Later days are newer; on one day a later instant is, and one without an instant is the oldest."""
-    return balance.as_of, balance.reported_at.timestamp() if balance.reported_at else float("-inf")
+    return balance.as_of, balance.reported_at or datetime.min.replace(tzinfo=UTC)

@@ -87,8 +87,9 @@ class Relay:
 
     async def _serve(self, name: str) -> None:
         """One subscriber's loop. A store that does not answer is told of once, and waited for."""
-        reachable = True
-        while True:
+        reachable, task = True, asyncio.current_task()
+        assert task is not None
+        while not task.cancelling():  # an error while a delivery was undone may have hidden it
             try:
                 await self._drain(name)
                 await self._rest(name)

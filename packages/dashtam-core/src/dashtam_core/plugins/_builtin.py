@@ -1,9 +1,13 @@
 """The plugin that is always there: the store in memory comes through the same door as every other."""
 
 from collections.abc import Mapping
+from typing import Final
 
 from dashtam_core.memory import open_memory_store
 from dashtam_core.plugins._hooks import StoreOpener, hookimpl
+
+COMMANDS: Final = ("read", "import", "accounts", "transactions", "token", "audit", "events", "plugins")
+"""The commands that Dashtam's own command line has: no plugin takes their place."""
 
 
 @hookimpl

@@ -1,58 +1,84 @@
 """Finding plugins and asking them: one that is broken is named and does not take the others down."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import logging
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from functools import partial
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Self
+from time import perf_counter
+from typing import Any, Final, Self
 
 import attrs
 import pluggy
 
-from dashtam_core.accounts import StatementReader
-from dashtam_core.connections import Provider
-from dashtam_core.kernel import UnavailableCode, UnavailableError
-from dashtam_core.plugins import _hooks
+from dashtam_core.accounts import StatementReader, SyncBatch
+from dashtam_core.connections import Provider, ProviderCode, ProviderFailed, SyncRequest
+from dashtam_core.container import AssemblyError
+from dashtam_core.kernel import Failure, Result, UnavailableCode, UnavailableError
+from dashtam_core.messaging import DurableSubscription, Subscription
+from dashtam_core.plugins import _builtin, _hooks
+from dashtam_core.plugins._claims import Claim, Key, PluginError, claims_of, path_of, settle
 from dashtam_core.plugins._hooks import GROUP, CommandAdder, RouterMaker, StoreOpener
 from dashtam_core.settings import Settings
 from dashtam_core.store import OpenStore
 
-type _Answer = Any
+_BUILTIN: Final = "memory"
+_CORE: Final = "dashtam-core"
+_NOT_LISTED: Final = "not in DASHTAM_PLUGINS"
+_PACKAGES: Final = {"postgresql": "dashtam-postgres", "embedded": "dashtam-embedded dashtam-postgres"}
 
-_PACKAGES = {"postgresql": "dashtam-postgres", "embedded": "dashtam-embedded dashtam-postgres"}
-
-
-class PluginError(Exception):
-    """Plugins that cannot work together, or one that was asked for and is not there."""
+_log: Final = logging.getLogger(__name__)
 
 
 @attrs.frozen
 class PluginReport:
-    """One plugin as found: what it provides, or why it is not active."""
+    """One plugin as found: what it provides, and why all or a part of it is left out."""
 
     name: str
     distribution: str | None
+    version: str | None = None
     provides: tuple[str, ...] = ()
-    problem: str | None = None
+    problems: tuple[str, ...] = ()
+    trace: tuple[Mapping[str, object], ...] = ()
+    """What was `asked`, its import and each of its hooks, with the `milliseconds` and the `answer`."""
 
     @property
     def active(self) -> bool:
-        return self.problem is None
+        return bool(self.provides) or not self.problems
+
+
+@attrs.frozen
+class _Contested:
+    """Stands where several providers want to, and answers with who they are."""
+
+    name: str
+    why: str
+    stable_ids: bool = False
+
+    async def fetch(self, _: SyncRequest, /) -> Result[SyncBatch, ProviderFailed]:
+        return Failure(ProviderFailed(ProviderCode.PROVIDER_UNKNOWN, self.why))
 
 
 class Plugins:
-    """The plugins of one application."""
+    """The plugins of one application. What two of them claim is used of neither."""
 
     def __init__(self) -> None:
-        self._manager = pluggy.PluginManager(GROUP)
-        self._manager.add_hookspecs(_hooks)
-        self._answers: dict[str, list[tuple[str, _Answer]]] = {}
-        self.reports: list[PluginReport] = []
+        self._found: list[PluginReport] = []
+        self._claims: list[Claim] = []
+        self._reserved: dict[Key, type | None] = {("command", name): None for name in _builtin.COMMANDS}
+        self._left_out: dict[str, str] = {}
 
     @classmethod
     def installed(cls, allowed: Sequence[str] | None = None) -> Self:
         """The built-in plugin and every installed one, or of those only the `allowed`."""
-        plugins = cls.of()
-        for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
-            plugins.add_installed(entry, wanted=allowed is None or entry.name in allowed)
+        plugins, entries = cls.of(), sorted(entry_points(group=GROUP), key=lambda entry: entry.name)
+        for entry in entries:
+            owners = [each.dist.name if each.dist else "?" for each in entries if each.name == entry.name]
+            owners += [_CORE] * (entry.name == _BUILTIN)
+            twice = f"contested: {' and '.join(owners)} have a plugin of this name: uninstall all but one"
+            listed = allowed is None or entry.name in allowed
+            problems = [twice] * (len(owners) > 1) if listed else [_NOT_LISTED]
+            plugins.add_installed(entry, problems=problems)
         missing = set(allowed or ()) - {report.name for report in plugins.reports}
         if missing:
             raise PluginError(
@@ -64,120 +90,174 @@ class Plugins:
     @classmethod
     def of(cls, plugins: Iterable[object] = ()) -> Self:
         """The built-in plugin and just these."""
-        from dashtam_core.plugins import _builtin
-
         found = cls()
-        found.add(_builtin, "memory", "dashtam-core")
+        found.add(_builtin, _BUILTIN, _CORE)
+        found.reserve("dashtam_stores", _builtin.dashtam_stores())
         for place, plugin in enumerate(plugins, 1):
-            name = _plugin_name(plugin)
-            taken = name in {report.name for report in found.reports}
-            found.add(plugin, f"{name} ({place})" if taken else name)
+            name = getattr(plugin, "__name__", None) or type(plugin).__name__
+            found.add(plugin, f"{name} ({place})" if name in [each.name for each in found._found] else name)
         return found
 
+    def add(self, plugin: object, name: str, distribution: str | None = None) -> None:
+        """Ask a plugin what it provides; one that does not fit, or whose hooks fail, is reported and left out."""
+        self._add(PluginReport(name, distribution), "register", plugin)
+
+    def add_installed(self, entry: EntryPoint, *, problems: Sequence[str] = ()) -> None:
+        """Import what an installed package names, and ask it; with `problems` it is only reported."""
+        name, version = (entry.dist.name, entry.dist.version) if entry.dist else (None, None)
+        self._add(PluginReport(entry.name, name, version, problems=tuple(problems)), "import", entry)
+
+    def reserve(self, hook: str, values: Iterable[object]) -> None:
+        """Keep from plugins what the application has itself: values such as this hook answers with."""
+        for claim in claims_of("the application", hook, lambda: values):
+            for key, taken in claim.takes.items():
+                other = self._reserved.setdefault(key, taken)
+                if other is not taken:
+                    both = f"{path_of(other)} and {path_of(taken)}"
+                    raise AssemblyError(f"{both} would be one {key[0]} once they are recorded: rename one")
+
+    def leave_out(self, plugin: str, error: Exception) -> None:
+        """Leave out the routes and bindings of a plugin that turn out not to fit."""
+        why = str(error) if isinstance(error, AssemblyError) else f"{type(error).__name__}: {error}"
+        self._left_out[plugin] = f"does not fit: the routes of {plugin} and their bindings are left out: {why}"
+        _log.debug("plugin does not fit", extra={"plugin": plugin}, exc_info=error)
+
     def strict(self) -> Self:
-        """Itself, if every plugin works; else an error that names the first which does not."""
-        for report in self.reports:
-            if report.problem is not None:
-                raise PluginError(f"the plugin {report.name} cannot be used: {report.problem}")
+        """Itself, if every plugin works and has all that it claims; else a `PluginError` names all that do not."""
+        wrong = {why: each.name for each in self.reports for why in each.problems if why != _NOT_LISTED}
+        if wrong:
+            raise PluginError("; ".join(f"the plugin {name} cannot be used: {why}" for why, name in wrong.items()))
         return self
 
-    @property
-    def readers(self) -> tuple[StatementReader, ...]:
-        """Every statement reader, in the order of their plugins."""
-        return tuple(reader for _, some in self._answers.get("dashtam_readers", ()) for reader in some)
+    def warn(self) -> None:
+        """A line in the log for each plugin that is left out or used in part."""
+        for report in self.reports:
+            if report.problems and _NOT_LISTED not in report.problems:
+                said = {
+                    "plugin": report.name,
+                    "distribution": report.distribution,
+                    "why": "; ".join(report.problems),
+                }
+                _log.warning("plugin used in part" if report.active else "plugin left out", extra=said)
 
     @property
-    def providers(self) -> Mapping[str, Provider]:
-        """Every provider by its name."""
-        return {each.name: each for _, some in self._answers.get("dashtam_providers", ()) for each in some}
+    def reports(self) -> Sequence[PluginReport]:
+        """Every plugin that was found, the built-in one first."""
+        refused, reports = self._refused(), list[PluginReport]()
+        for each in self._found:
+            mine = [] if each.problems else [claim for claim in self._claims if claim.plugin == each.name]
+            problems = dict.fromkeys((*each.problems, *(refused[claim] for claim in mine if claim in refused)))
+            provides = tuple(str(claim) for claim in mine if claim not in refused)
+            reports.append(attrs.evolve(each, provides=provides, problems=tuple(problems)))
+        return reports
 
     @property
     def stores(self) -> Mapping[str, StoreOpener]:
-        """The opener of each URL scheme. Two plugins that claim one scheme are an error that names both."""
-        return self._claimed("dashtam_stores", "the store scheme")
+        return self._by_name("store")
 
     @property
     def commands(self) -> Mapping[str, CommandAdder]:
-        """What plugins add to the command line, by name."""
-        return self._claimed("dashtam_commands", "the command")
+        return self._by_name("command")
 
     @property
     def routers(self) -> Mapping[str, RouterMaker]:
-        """What plugins add to the REST API, by its path below `/v1`."""
-        return self._claimed("dashtam_routers", "the path")
+        return self._by_name("router")
+
+    @property
+    def providers(self) -> Mapping[str, Provider]:
+        """Every provider by its name. Under a contested name is one that answers with who claims it."""
+        refused = self._refused().items()
+        contested = {each.name: _Contested(each.name, why) for each, why in refused if each.kind == "provider"}
+        return self._by_name("provider") | contested
+
+    @property
+    def readers(self) -> Sequence[StatementReader]:
+        return [claim.value for claim in self._granted("reader")]
+
+    @property
+    def subscriptions(self) -> Sequence[Subscription | DurableSubscription]:
+        return [claim.value for claim in self._granted("subscription")]
+
+    def by_plugin(self, kind: str) -> dict[str, list[Any]]:
+        found: dict[str, list[Any]] = {}
+        for claim in self._granted(kind):
+            found.setdefault(claim.plugin, []).append(claim.value)
+        return found
+
+    def check(self, kind: str, name: Hashable) -> None:
+        """Raises a `PluginError` with the reason, if a plugin claims this name and does not get it."""
+        for claim, why in self._refused().items():
+            if (kind, name) in claim.takes:
+                raise PluginError(why)
 
     def open_store(self, settings: Settings) -> OpenStore:
         """The store that the scheme of `settings.store_url` asks for, to be entered."""
         stores, scheme = self.stores, settings.store_scheme or ""
         if scheme in stores:
             return stores[scheme](settings)
+        self.check("store", scheme)
         known = ", ".join(f"{each}:" for each in sorted(stores))
-        package = _PACKAGES.get(scheme)
-        advice = (
-            f"pip install {package}" if package else f"use one of {known}, or install the adapter that brings it"
-        )
+        known = f"use one of {known}, or install the adapter that brings it"
+        advice = f"pip install {_PACKAGES[scheme]}" if scheme in _PACKAGES else known
+        broken = ", ".join(report.name for report in self.reports if not report.active)
+        hint = f" (left out: {broken}; dashtam plugins says why)" if broken else ""
         raise UnavailableError(
             UnavailableCode.STORE_NOT_CONFIGURED,
-            f"no installed plugin opens a store with the scheme {scheme!r} of DASHTAM_STORE_URL: {advice}",
+            f"no installed plugin opens a store with the scheme {scheme!r} of DASHTAM_STORE_URL: {advice}{hint}",
         )
 
-    def add_installed(self, entry: EntryPoint, *, wanted: bool = True) -> None:
-        """Load what an installed package names, and register it."""
-        distribution = entry.dist.name if entry.dist else None
-        if not wanted:
-            self.reports.append(PluginReport(entry.name, distribution, problem="not in DASHTAM_PLUGINS"))
-            return
+    def _add(self, report: PluginReport, step: str, source: object) -> None:
+        name, trace, claims = report.name, list[Any](), list[Claim]()
         try:
-            plugin = entry.load()
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a plugin's import raises is that plugin's problem
-            problem = f"import failed: {type(error).__name__}: {error}"
-            self.reports.append(PluginReport(entry.name, distribution, problem=problem))
-            return
-        self.add(plugin, entry.name, distribution)
+            hooks = () if report.problems else _asked(name, step, trace, partial(_hooks_of, source)).items()
+            for hook, function in hooks:
+                claims += _asked(name, hook, trace, partial(claims_of, name, hook, function))
+        except PluginError as error:
+            report = attrs.evolve(report, problems=(str(error),))
+        else:
+            self._claims += claims
+        self._found.append(attrs.evolve(report, trace=tuple(trace)))
 
-    def add(self, plugin: object, name: str, distribution: str | None = None) -> None:
-        """Register a plugin; one that does not fit, or whose hooks fail, is reported and left out."""
-        try:
-            self._manager.register(plugin, name)
-            self._manager.check_pending()
-            answers = dict(self._asked(plugin))
-        except Exception as error:  # noqa: BLE001 - whatever a plugin does wrong is that plugin's problem
-            if self._manager.get_plugin(name) is plugin:
-                self._manager.unregister(plugin)
-            problem = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
-            self.reports.append(PluginReport(name, distribution, problem=problem))
-            return
-        for hook, answer in answers.items():
-            self._answers.setdefault(hook, []).append((name, answer))
-        self.reports.append(PluginReport(name, distribution, tuple(_provided(answers))))
+    def _refused(self) -> dict[Claim, str]:
+        foreign = [claim for claim in self._claims if claim.plugin != _BUILTIN]
+        wired = [each for each in foreign if each.kind in {"route", "binding"} and each.plugin in self._left_out]
+        return {each: self._left_out[each.plugin] for each in wired} | settle(foreign, self._reserved)
 
-    def _asked(self, plugin: object) -> Iterable[tuple[str, _Answer]]:
-        """What the plugin answers to each hook it implements. Each is called once, here."""
-        for hook in self._manager.get_hookcallers(plugin) or ():
-            answer: Any = next(each.function() for each in hook.get_hookimpls() if each.plugin is plugin)
-            if answer is None:
-                raise ValueError(f"{hook.name} answers None: return what it provides, an empty tuple for nothing")
-            yield hook.name, answer if isinstance(answer, Mapping) else tuple(answer)
+    def _granted(self, kind: str) -> list[Claim]:
+        refused = self._refused()
+        return [claim for claim in self._claims if claim.kind == kind and claim not in refused]
 
-    def _claimed(self, hook: str, what: str) -> dict[str, Callable[..., Any]]:
-        claimed: dict[str, Callable[..., Any]] = {}
-        owners: dict[str, str] = {}
-        for plugin, answer in self._answers.get(hook, ()):
-            for name, value in answer.items():
-                if name in owners:
-                    raise PluginError(
-                        f"the plugins {owners[name]} and {plugin} both claim {what} {name!r}: "
-                        "uninstall one, or name the one you want in DASHTAM_PLUGINS"
-                    )
-                owners[name], claimed[name] = plugin, value
-        return claimed
+    def _by_name(self, kind: str) -> dict[str, Any]:
+        return {claim.name: claim.value for claim in self._granted(kind)}
 
 
-def _provided(answers: Mapping[str, _Answer]) -> Iterable[str]:
-    for hook, answer in answers.items():
-        for item in answer:
-            yield f"{hook.removeprefix('dashtam_').removesuffix('s')} {getattr(item, 'name', item)}"
+def _asked[T: Collection[object]](plugin: str, asked: str, trace: list[Any], call: Callable[[], T]) -> T:
+    """What the call brings, noted with its time; whatever it raises becomes a `PluginError` that says so."""
+    started, answer, failed = perf_counter(), "", None
+    try:
+        result = call()
+        answer = ", ".join(map(str, result)) or "nothing"
+    except (Exception, SystemExit) as error:
+        failed, answer, said = error, type(error).__name__, " ".join(str(error).split())
+        ours = isinstance(error, PluginError | pluggy.PluginValidationError)
+        raise PluginError(said if ours else f"{asked} failed: {answer}: {said}") from error
+    finally:
+        trace.append(
+            {"asked": asked, "milliseconds": round((perf_counter() - started) * 1000, 3), "answer": answer}
+        )
+        _log.debug("plugin asked", extra={"plugin": plugin, **trace[-1]}, exc_info=failed)
+    return result
 
 
-def _plugin_name(plugin: object) -> str:
-    return getattr(plugin, "__name__", None) or type(plugin).__name__
+def _hooks_of(source: object) -> Mapping[str, Callable[[], object]]:
+    """The hooks that a plugin implements, imported first where an entry point names it."""
+    plugin = source.load() if isinstance(source, EntryPoint) else source
+    manager = pluggy.PluginManager(GROUP)
+    manager.add_hookspecs(_hooks)
+    known = list(vars(manager.hook))
+    manager.register(plugin)
+    found = {hook.name: hook.get_hookimpls()[0].function for hook in manager.get_hookcallers(plugin) or ()}
+    for name in found.keys() - known:
+        close = get_close_matches(name, known, 1) or known
+        raise PluginError(f"{name} is no hook of Dashtam: did you mean {' or '.join(close)}?")
+    return found

@@ -64,7 +64,7 @@ def _promised(test: _Test, fixtures: dict[str, Any]) -> Generator[None]:
         pytest.skip(f"{type(fixtures['store']).__name__} does not claim {needed}")
     try:
         yield
-    except Exception as error:
+    except (Exception, pytest.fail.Exception) as error:
         if test.__doc__:
             error.add_note(f"The promise: {' '.join(test.__doc__.split())}")
         raise

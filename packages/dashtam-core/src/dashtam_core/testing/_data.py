@@ -7,53 +7,72 @@ import asyncio
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import attrs
 import pytest
 
-from dashtam_core.accounts import (
-    AccountImport,
-    Balance,
-    BalanceKind,
-    BalanceOrigin,
-    KeyedTransaction,
-    ReadingWarning,
-    TransactionFilter,
-)
-from dashtam_core.kernel import ANONYMOUS, Currency
+from dashtam_core import accounts as model
+from dashtam_core.kernel import ANONYMOUS, Currency, Money, Subject
 from dashtam_core.store import Capability, Store
 from dashtam_core.testing._conformance import Conformance
-from dashtam_core.testing._records import PATIENCE
-from dashtam_core.testing._rows import (
+from dashtam_core.testing._shared import (
     ALL,
+    NOTHING,
+    PATIENCE,
+    cancelled_after,
+    fields_of,
+    names_of,
+    overviews,
+    said,
+    seen,
+    write_everything,
+)
+from dashtam_core.testing.samples import (
     AMOUNTS,
     ANN,
     BEN,
     EUR,
-    FEW_OR_MANY,
     NOON,
-    NOTHING,
     TEXTS,
     account,
     add,
     balance,
-    balances_of,
     document,
-    fields_of,
     filler,
     full_account,
     full_row,
     have,
     row,
     rows_of,
-    said,
-    said_in,
-    seen,
     texts_of,
     token,
-    write_everything,
 )
+
+FEW_OR_MANY = pytest.mark.parametrize("beside", [0, 2_000], ids=["small", "bulk"])
+refused = partial(pytest.raises, Exception)
+"""Each store has its own way to refuse."""
+
+
+async def report(store: Store, *balances: model.Balance) -> None:
+    """Adds balances of Ann's in a unit of their own."""
+    async with store.unit_of_work(ANN) as unit:
+        await unit.accounts.add_balances(balances)
+
+
+async def balances_of(store: Store, subject: Subject, of: model.Account) -> dict[model.BalanceKind, model.Balance]:
+    async with store.unit_of_work(subject) as unit:
+        found = await unit.accounts.find_account(of.account_id)
+    assert found is not None
+    kinds = {each.kind: each for each in found.balances}
+    assert len(kinds) == len(found.balances), "one balance of each kind"
+    return kinds
+
+
+async def shown(store: Store, of: model.Account) -> dict[model.BalanceKind, Decimal]:
+    """The amounts of Ann's balances."""
+    return {kind: each.amount.amount for kind, each in (await balances_of(store, ANN, of)).items()}
 
 
 class DataPromises(Conformance):
@@ -76,7 +95,7 @@ class DataPromises(Conformance):
         async with store.unit_of_work(ANN) as unit:
             account_id = await write_everything(unit, ANN)
             assert await unit.accounts.find_account(account_id) is not None
-            assert len(await unit.accounts.list_transactions(TransactionFilter(), after=None, limit=9)) == 2
+            assert len(await unit.accounts.list_transactions(model.TransactionFilter(), after=None, limit=9)) == 2
         assert await seen(store, ANN, account_id) == ALL
 
     async def test_a_discarded_unit_leaves_nothing(self, store: Store) -> None:
@@ -99,34 +118,20 @@ class DataPromises(Conformance):
             await work()
         assert await seen(store, ANN) == NOTHING
 
-    async def test_what_was_rolled_back_can_be_written_again(self, store: Store) -> None:
-        """A rolled back unit reserves no key."""
+    async def test_a_rolled_back_unit_leaves_what_was_there(self, store: Store) -> None:
+        """What it added to an account is gone, what the account had stays, and no key is reserved."""
+        (one,) = await have(store, ANN, account("one"))
+        await add(store, ANN, one, row("stays"))
+        await report(store, balance(one, "1"))
         async with store.unit_of_work(ANN) as unit:
-            await write_everything(unit, ANN)
+            await unit.accounts.add_transactions(None, {one.account_id: [row("gone")]})
+            await unit.accounts.add_balances([balance(one, "2", day=2)])
             unit.discard()
-        async with store.unit_of_work(ANN) as unit:
-            await write_everything(unit, ANN)
-        assert await seen(store, ANN) == ALL
-
-    async def test_a_cancelled_task_leaves_nothing(self, store: Store) -> None:
-        """A task that is cancelled in mid-block has written nothing."""
-        wrote = asyncio.Event()
-
-        async def work() -> None:
-            try:
-                async with store.unit_of_work(ANN) as unit:
-                    await write_everything(unit, ANN)
-                    wrote.set()
-                    await asyncio.Event().wait()
-            finally:
-                wrote.set()
-
-        task = asyncio.create_task(work())
-        await wrote.wait()
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        assert await seen(store, ANN) == NOTHING
+        assert (await texts_of(store, ANN), await shown(store, one)) == (
+            ["stays"],
+            {model.BalanceKind.LEDGER: Decimal(1)},
+        )
+        assert await add(store, ANN, one, row("gone")) == 1
 
     @pytest.mark.parametrize("steps", [0, 1, 2, 3, 5, 8, 13, 21, 34, 55, 89])
     async def test_cancelling_at_any_step_leaves_all_or_nothing(self, store: Store, steps: int) -> None:
@@ -136,12 +141,7 @@ class DataPromises(Conformance):
             async with store.unit_of_work(ANN) as unit:
                 await write_everything(unit, ANN)
 
-        task = asyncio.create_task(work())
-        for _ in range(steps):
-            await asyncio.sleep(0)
-        task.cancel()
-        await asyncio.wait([task])
-        assert task.cancelled() or task.exception() is None
+        await cancelled_after(steps, work())
         assert await seen(store, ANN) in (ALL, NOTHING)
         assert await have(store, BEN, account("one"))
 
@@ -163,8 +163,7 @@ class DataPromises(Conformance):
             return await count()
 
         async def count() -> int:
-            async with store.unit_of_work(ANN) as unit:
-                return len(await unit.accounts.list_accounts(after=None, limit=9))
+            return len(await overviews(store, ANN))
 
         counts = await asyncio.gather(count(), write(), count(), count())
         assert set(counts) <= {0, 2}
@@ -178,8 +177,7 @@ class DataPromises(Conformance):
         bare = account("bare", created_at=NOON + timedelta(microseconds=1))
         added = await have(store, ANN, full, bare)
         assert [fields_of(each) for each in added] == [fields_of(full), fields_of(bare)]
-        async with store.unit_of_work(ANN) as unit:
-            listed = await unit.accounts.list_accounts(after=None, limit=10)
+        listed = await overviews(store, ANN)
         assert [fields_of(each.account) for each in listed] == [fields_of(full), fields_of(bare)]
         assert [each.balances for each in listed] == [(), ()]
         assert listed[0].account.created_at.utcoffset() == timedelta(0)
@@ -198,8 +196,7 @@ class DataPromises(Conformance):
         first, again = account("one"), account("one")
         found = await have(store, ANN, first, account("two"), again)
         assert found[0].account_id == found[2].account_id == first.account_id
-        async with store.unit_of_work(ANN) as unit:
-            assert len(await unit.accounts.list_accounts(after=None, limit=9)) == 2
+        assert len(await overviews(store, ANN)) == 2
 
     async def test_a_key_counts_within_its_provider(self, store: Store) -> None:
         """Two providers may use the same key for different accounts."""
@@ -224,10 +221,7 @@ class DataPromises(Conformance):
         mine = account("one")
         (added,) = await have(store, ANN, mine)
         mine.name = added.name = "changed"
-        async with store.unit_of_work(ANN) as unit:
-            found = await unit.accounts.find_account(added.account_id)
-        assert found is not None
-        assert found.account.name == "account one"
+        assert await names_of(store, ANN) == ["account one"]
 
     # -- two people ----------------------------------------------------------------------------------------------
 
@@ -245,7 +239,7 @@ class DataPromises(Conformance):
             listed = await unit.accounts.list_accounts(after=None, limit=9)
             assert [(each.account.account_id, each.balances) for each in listed] == [(hers.account_id, ())]
             assert await unit.accounts.find_account(his.account_id) is None
-            for wanted in (TransactionFilter(), TransactionFilter(account_id=his.account_id)):
+            for wanted in (model.TransactionFilter(), model.TransactionFilter(account_id=his.account_id)):
                 assert list(await unit.accounts.list_transactions(wanted, after=None, limit=9)) == []
             assert await unit.documents.find(paper.sha256) is None
             assert await unit.documents.get(paper.document_id) is None
@@ -270,7 +264,7 @@ class DataPromises(Conformance):
         (hers,) = await have(store, ANN, account("hers"))
         target = his if whose == "another's" else account("unknown")
         rows = {hers.account_id: [row("own")], target.account_id: [row("foreign"), *filler(beside)]}
-        with pytest.raises(Exception):  # noqa: B017, PT011 - each store has its own way to refuse
+        with refused():
             async with store.unit_of_work(ANN) as unit:
                 await unit.accounts.add_transactions(None, rows)
         assert await texts_of(store, ANN) == []
@@ -279,15 +273,14 @@ class DataPromises(Conformance):
     async def test_a_balance_of_a_foreign_account_is_refused(self, store: Store) -> None:
         """A balance for another person's account raises, and nothing is stored."""
         (his,) = await have(store, BEN, account("his"))
-        with pytest.raises(Exception):  # noqa: B017, PT011 - each store has its own way to refuse
-            async with store.unit_of_work(ANN) as unit:
-                await unit.accounts.add_balances([balance(his, "1")])
+        with refused():
+            await report(store, balance(his, "1"))
         assert await balances_of(store, BEN, his) == {}
 
     async def test_a_token_of_another_person_is_refused(self, store: Store) -> None:
         """Nobody makes a token that acts as somebody else."""
         forged = token(BEN)
-        with pytest.raises(Exception):  # noqa: B017, PT011 - each store has its own way to refuse
+        with refused():
             async with store.unit_of_work(ANN) as unit:
                 await unit.tokens.add(forged)
         async with store.unit_of_work(ANONYMOUS) as unit:
@@ -307,7 +300,10 @@ class DataPromises(Conformance):
             await unit.accounts.add_transactions(paper.document_id, {one.account_id: rows})
             assert await unit.documents.add(paper)
         stored = await rows_of(store, ANN, to_date=date(2026, 3, 27))
-        assert [said(each) for each in stored] == [fields_of(full.data), fields_of(bare.data)]
+        assert [said(each, model.TransactionData) for each in stored] == [
+            fields_of(full.data),
+            fields_of(bare.data),
+        ]
         got = stored[0]
         assert (got.transaction_id, got.account_id) == (full.transaction_id, one.account_id)
         assert got.document_id == paper.document_id
@@ -319,8 +315,11 @@ class DataPromises(Conformance):
     async def test_amounts_are_never_rounded(self, store: Store, beside: int) -> None:
         """Every digit of an amount, an original amount and a rate comes back."""
         (one,) = await have(store, ANN, account("one"))
-        rows = [row(text, amount=text, exchange_rate=Decimal(text)) for text in AMOUNTS]
-        rows = [said_in(each, "ETH") for each in rows]
+        numbers = {text: Decimal(text) for text in AMOUNTS}
+        rows = [
+            row(text, amount=text, exchange_rate=number, original_amount=Money(number, Currency("ETH")))
+            for text, number in numbers.items()
+        ]
         keyed = [attrs.evolve(each, dedupe_key=bytes([place] * 16)) for place, each in enumerate(rows)]
         assert await add(store, ANN, one, *keyed, *filler(beside)) == len(AMOUNTS) + beside
         found = await rows_of(store, ANN, to_date=date(2026, 3, 27))
@@ -341,7 +340,9 @@ class DataPromises(Conformance):
         rows = [row(f"text {place}", **each) for place, each in enumerate(says)]
         await add(store, ANN, one, *rows, *filler(beside))
         stored = await rows_of(store, ANN, to_date=date(2026, 3, 27))
-        assert [said(each) for each in reversed(stored)] == [fields_of(each.data) for each in rows]
+        assert [said(each, model.TransactionData) for each in reversed(stored)] == [
+            fields_of(each.data) for each in rows
+        ]
 
     @FEW_OR_MANY
     @pytest.mark.parametrize("odd", ["\x00", "\ud800"], ids=["NUL", "surrogate"])
@@ -365,7 +366,9 @@ class DataPromises(Conformance):
         ]
         await add(store, ANN, one, *rows, *filler(beside))
         stored = [each for each in await rows_of(store, ANN) if not str(each.description).startswith("filler")]
-        assert [said(each) for each in stored] == [fields_of(each.data) for each in reversed(rows)]
+        assert [said(each, model.TransactionData) for each in stored] == [
+            fields_of(each.data) for each in reversed(rows)
+        ]
 
     async def test_twins_survive_and_overlaps_add_nothing(self, store: Store) -> None:
         """A key is known by its occurrence: what is there is skipped, one more twin is added."""
@@ -415,7 +418,9 @@ class DataPromises(Conformance):
         for limit in (1, 2, 3, 6, 7, 8):
             texts, after = list[str | None](), None
             async with store.unit_of_work(ANN) as unit:
-                while page := await unit.accounts.list_transactions(TransactionFilter(), after=after, limit=limit):
+                while page := await unit.accounts.list_transactions(
+                    model.TransactionFilter(), after=after, limit=limit
+                ):
                     assert len(page) <= limit
                     texts += [each.description for each in page]
                     after = (page[-1].posted_date, page[-1].transaction_id)
@@ -442,7 +447,7 @@ class DataPromises(Conformance):
         for texts, wanted in expected:
             assert await texts_of(store, ANN, **wanted) == list(texts)
         last = (await rows_of(store, ANN, account_id=one.account_id))[1]
-        beyond = TransactionFilter(account_id=one.account_id, from_date=second)
+        beyond = model.TransactionFilter(account_id=one.account_id, from_date=second)
         async with store.unit_of_work(ANN) as unit:
             after = (last.posted_date, last.transaction_id)
             rest = await unit.accounts.list_transactions(beyond, after=after, limit=9)
@@ -453,20 +458,16 @@ class DataPromises(Conformance):
     async def test_every_field_of_a_balance_comes_back(self, store: Store) -> None:
         """A balance is read as it was reported, to the last digit and microsecond."""
         (one,) = await have(store, ANN, account("one"))
-        full = balance(one, "-12345678901234567890.123456789012345678", hour=9, origin=BalanceOrigin.MANUAL)
-        bare = balance(one, "0", kind=BalanceKind.LIMIT)
-        async with store.unit_of_work(ANN) as unit:
-            await unit.accounts.add_balances([full, bare])
-            await unit.accounts.add_balances([])
-        async with store.unit_of_work(ANN) as unit:
-            found = await unit.accounts.find_account(one.account_id)
-        assert found is not None
-        assert {each.kind: each for each in found.balances} == {full.kind: full, bare.kind: bare}
+        full = balance(one, "-12345678901234567890.123456789012345678", hour=9, origin=model.BalanceOrigin.MANUAL)
+        bare = balance(one, "0", kind=model.BalanceKind.LIMIT)
+        await report(store, full, bare)
+        await report(store)
+        assert await balances_of(store, ANN, one) == {full.kind: full, bare.kind: bare}
 
     async def test_the_latest_balance_of_each_kind_is_shown(self, store: Store) -> None:
         """The later day wins, then the later instant (none is the earliest), then what was added last."""
         (one,) = await have(store, ANN, account("one"))
-        steps: Sequence[tuple[Balance, str]] = [
+        steps: Sequence[tuple[model.Balance, str]] = [
             (balance(one, "1", day=5), "1"),
             (balance(one, "2", day=4, hour=23), "1"),
             (balance(one, "3", day=5), "3"),
@@ -476,29 +477,24 @@ class DataPromises(Conformance):
             (balance(one, "7", day=5, hour=9), "7"),
             (balance(one, "8", day=6), "8"),
         ]
-        available = balance(one, "99", day=1, kind=BalanceKind.AVAILABLE)
-        for added, shown in steps:
-            async with store.unit_of_work(ANN) as unit:
-                await unit.accounts.add_balances([added, available])
-            assert await balances_of(store, ANN, one) == {
-                BalanceKind.LEDGER: Decimal(shown),
-                BalanceKind.AVAILABLE: Decimal(99),
-            }
+        available = balance(one, "99", day=1, kind=model.BalanceKind.AVAILABLE)
+        for added, latest in steps:
+            await report(store, added, available)
+            expected = {model.BalanceKind.LEDGER: Decimal(latest), model.BalanceKind.AVAILABLE: Decimal(99)}
+            assert await shown(store, one) == expected
 
     async def test_the_last_of_equals_in_one_call_is_shown(self, store: Store) -> None:
         """Among balances that nothing else tells apart the order within the call decides."""
         (one,) = await have(store, ANN, account("one"))
-        async with store.unit_of_work(ANN) as unit:
-            await unit.accounts.add_balances([balance(one, amount) for amount in ("3", "1", "2")])
-        assert await balances_of(store, ANN, one) == {BalanceKind.LEDGER: Decimal(2)}
+        await report(store, *(balance(one, amount) for amount in ("3", "1", "2")))
+        assert await shown(store, one) == {model.BalanceKind.LEDGER: Decimal(2)}
 
     async def test_the_same_balance_again_is_no_news(self, store: Store) -> None:
         """A balance that is there already is not added: it does not become the latest of equals."""
         (one,) = await have(store, ANN, account("one"))
         for amount in ("1", "2", "1.00"):
-            async with store.unit_of_work(ANN) as unit:
-                await unit.accounts.add_balances([balance(one, amount), balance(one, amount)])
-        assert await balances_of(store, ANN, one) == {BalanceKind.LEDGER: Decimal(2)}
+            await report(store, balance(one, amount), balance(one, amount))
+        assert await shown(store, one) == {model.BalanceKind.LEDGER: Decimal(2)}
 
     # -- documents -----------------------------------------------------------------------------------------------
 
@@ -508,11 +504,11 @@ class DataPromises(Conformance):
         full = document(
             "a",
             filename=TEXTS[0],
-            accounts=(AccountImport(two.account_id, 5, 3), AccountImport(one.account_id, 2, 0)),
+            accounts=(model.AccountImport(two.account_id, 5, 3), model.AccountImport(one.account_id, 2, 0)),
             warnings=(
-                ReadingWarning("date_unreadable", "line 9", "31.02."),
-                ReadingWarning("amount_unreadable", "", None),
-                ReadingWarning("text_odd", "line 1", TEXTS[2] + TEXTS[4]),
+                model.ReadingWarning("date_unreadable", "line 9", "31.02."),
+                model.ReadingWarning("amount_unreadable", "", None),
+                model.ReadingWarning("text_odd", "line 1", TEXTS[2] + TEXTS[4]),
             ),
         )
         bare = document("b", filename=None)
@@ -564,8 +560,7 @@ class DataPromises(Conformance):
                 await unit.accounts.add_accounts(accounts)
 
         await asyncio.gather(take_in(1), take_in(-1))
-        async with store.unit_of_work(ANN) as unit:
-            assert len(await unit.accounts.list_accounts(after=None, limit=9_999)) == len(keys)
+        assert len(await overviews(store, ANN)) == len(keys)
 
     @FEW_OR_MANY
     async def test_an_earlier_twin_is_added_beside_a_later_one(self, store: Store, beside: int) -> None:
@@ -581,7 +576,7 @@ class DataPromises(Conformance):
             rows = [row(f"{turn} {number}") for number in range(4_000)]
             together = asyncio.Barrier(2)
 
-            async def take_in(some: Sequence[KeyedTransaction], together: asyncio.Barrier = together) -> int:
+            async def take_in(some: Sequence[model.KeyedTransaction], together: asyncio.Barrier = together) -> int:
                 await asyncio.wait_for(together.wait(), PATIENCE)
                 return await add(store, ANN, one, *some)
 
@@ -606,8 +601,7 @@ class DataPromises(Conformance):
         assert sum(await asyncio.gather(*map(take_in, range(units)))) == 2 * count
         expected = sorted(2 * [f"filler {number}" for number in range(count)])
         assert sorted(map(str, await texts_of(store, ANN))) == expected
-        async with store.unit_of_work(ANN) as unit:
-            assert len(await unit.accounts.list_accounts(after=None, limit=9)) == 2
+        assert len(await overviews(store, ANN)) == 2
 
     async def test_one_document_at_once_is_kept_once(self, store: Store) -> None:
         """Of many who add the same document one succeeds, and all others then see it."""

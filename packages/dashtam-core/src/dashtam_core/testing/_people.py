@@ -1,6 +1,7 @@
 """What every store keeps for a person beside their data: kept answers and keys; and how all of it is erased."""
 
 import asyncio
+from collections import Counter
 from contextlib import suppress
 
 import pytest
@@ -10,21 +11,24 @@ from dashtam_core.kernel import Subject, new_id
 from dashtam_core.messaging import KeptAnswer, KeyState
 from dashtam_core.store import Store
 from dashtam_core.testing._conformance import Conformance
-from dashtam_core.testing._records import PATIENCE, BrokenError, actions_of, entry, event, give_up, hear_all, tell
-from dashtam_core.testing._rows import (
-    ALL,
+from dashtam_core.testing._outbox import give_up, heard
+from dashtam_core.testing._shared import ALL, NOTHING, PATIENCE, BrokenError, names_of, seen, write_everything
+from dashtam_core.testing.samples import (
     ANN,
     BEN,
-    NOTHING,
     TEXTS,
     account,
+    actions_of,
+    add,
     balance,
     document,
+    entry,
+    event,
     have,
+    hear_all,
     row,
-    seen,
+    tell,
     token,
-    write_everything,
 )
 
 KEY = "8e03978e-40d5-43e8-bc93-6894a57f9324"
@@ -107,8 +111,7 @@ class AnswerPromises(Conformance):
         answers = await asyncio.gather(*map(act, range(units)))
         assert answers.count(KeyState.FREE) == 1
         assert all(each in {KeyState.FREE, KeyState.HELD} or each == KEPT for each in answers)
-        async with store.unit_of_work(ANN) as unit:
-            assert len(await unit.accounts.list_accounts(after=None, limit=9)) == 1
+        assert len(await names_of(store, ANN)) == 1
 
     async def test_different_keys_do_not_hold_each_other(self, store: Store) -> None:
         """Only the same key of the same person and command can be held."""
@@ -187,8 +190,8 @@ class ErasurePromises(Conformance):
         async with store.unit_of_work(ANN) as unit:
             await unit.person_keys.add(key)
         (more,) = await have(store, ANN, account("more"))
+        await add(store, ANN, more, row("a"), row("b"), row("c"))
         async with store.unit_of_work(ANN) as unit:
-            await unit.accounts.add_transactions(None, {more.account_id: [row("a"), row("b"), row("c")]})
             await unit.accounts.add_balances([balance(more, "1", day) for day in (1, 2)])
             assert await unit.documents.add(document("2"))
             assert await unit.documents.add(document("3"))
@@ -221,8 +224,9 @@ class ErasurePromises(Conformance):
         """Events of theirs, dead letters too, are gone; the erasure's own is told, and everybody else's."""
         await store.deliveries.register({"mail": ["Noted"]})
         his, gone = event("his", BEN), event("gone")
-        await tell(store, event("dead"), event("waits"), his)
+        await tell(store, event("dead"))
         await give_up(store, "mail")
+        await tell(store, event("waits"), his)
         async with store.unit_of_work(ANN) as unit:
             await unit.people.erase()
             unit.discard()
@@ -231,7 +235,7 @@ class ErasurePromises(Conformance):
         async with store.unit_of_work(ANN) as unit:
             await unit.people.erase()
             unit.outbox.add([gone])
-        assert await hear_all(store, "mail") == [his, gone]
+        assert await heard(store, "mail") == Counter([his, gone])
         assert await store.deliveries.retry() == 0
 
     async def test_an_erasure_can_be_undone_until_it_is_committed(self, store: Store) -> None:
@@ -242,9 +246,8 @@ class ErasurePromises(Conformance):
             assert await unit.accounts.list_accounts(after=None, limit=9) == []
             await unit.accounts.add_accounts([account("new")])
             unit.discard()
+        assert await names_of(store, ANN) == ["account one", "account more"]
         async with store.unit_of_work(ANN) as unit:
-            listed = await unit.accounts.list_accounts(after=None, limit=9)
-            assert [each.account.name for each in listed] == ["account one", "account more"]
             assert await unit.person_keys.current() == key
         assert await claim(store, ANN) == KEPT
 

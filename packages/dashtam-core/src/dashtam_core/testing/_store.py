@@ -1,6 +1,7 @@
 """The suite for stores."""
 
 from dashtam_core.testing._data import DataPromises
+from dashtam_core.testing._lasting import LastingPromises
 from dashtam_core.testing._outbox import OutboxPromises
 from dashtam_core.testing._people import AnswerPromises, ErasurePromises, KeyPromises
 from dashtam_core.testing._trail import SealingPromises, SweepingPromises, TrailPromises
@@ -17,5 +18,32 @@ class StoreConformance(
     KeyPromises,
     ErasurePromises,
     OutboxPromises,
+    LastingPromises,
 ):
-    """The promises of the port `Store`. The async fixture `store` yields an open one, empty for each test."""
+    """The promises of the port `Store`, and of all that is reached through it.
+
+    Those are `UnitOfWork`, `Accounts`, `Documents`, `ApiTokens`, `People`, `PersonKeys`, `AuditTrail`, `AuditLog`,
+    `Outbox`, `Deliveries` and `Answers`: none is implemented alone, so none has a suite of its own.
+
+    The async fixture `store` yields an open one, empty for each test. Where data outlives the process, the fixture
+    `reopen` gives an async function that closes the store and answers with one on the same data:
+
+        @pytest.fixture
+        async def opened(self):
+            async with AsyncExitStack() as opened:
+                yield opened
+
+        @pytest.fixture
+        async def store(self, opened, tmp_path):
+            return await opened.enter_async_context(open_my_store(tmp_path))
+
+        @pytest.fixture
+        def reopen(self, opened, tmp_path):
+            async def again():
+                await opened.aclose()
+                return await opened.enter_async_context(open_my_store(tmp_path))
+
+            return again
+
+    A test whose promise goes with a capability is skipped, by its name, for a store that does not claim it.
+    """

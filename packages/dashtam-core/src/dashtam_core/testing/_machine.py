@@ -1,0 +1,581 @@
+"""Any store beside the one in memory: the same random operations, and every answer compared.
+
+What a store decides itself is compared as far as its port promises it: when it recorded an entry or a failure is
+not, nor which entry of one commit comes first. Beside that a ledger kept by hand knows which transactions and
+entries were committed, so that a mistake which both stores make is found as well.
+"""
+
+import asyncio
+import sys
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from datetime import UTC, date, datetime
+from functools import partial
+from typing import Any, ClassVar, Final, cast
+from uuid import UUID
+
+import attrs
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+
+from dashtam_core import accounts as model
+from dashtam_core import audit
+from dashtam_core.identity import ApiToken, ExternalSubject
+from dashtam_core.kernel import Currency, DateRange, UserId, new_id
+from dashtam_core.memory import open_memory_store
+from dashtam_core.messaging import DeadLetter, Handover, KeptAnswer, KeyState, StoredEvent
+from dashtam_core.store import Capability, Store, UnitOfWork
+from dashtam_core.testing import strategies
+from dashtam_core.testing._shared import BrokenError, fields_of, said
+from dashtam_core.testing._trail import FAR_AHEAD, PlainSealer, leaves_of, root_of
+
+type OpenStore = Callable[[], AbstractAsyncContextManager[Store]]
+type _Row = tuple[model.AccountId, bytes, int]
+
+_PEOPLE: Final = {name: ExternalSubject(name) for name in ("ann", "ben")}
+_EVENTS: Final = ("StatementImported", "UserErased")
+_SUBSCRIBERS: Final = ("index", "mail")
+_LATER: Final = {"at once": 0.0, "later": 3600.0, "never": None}
+_WEEK: Final = DateRange(date(2026, 3, 1), date(2026, 3, 7))
+_NOON: Final = datetime(2026, 3, 1, 12, tzinfo=UTC)
+_MANY: Final = 10_000
+_TOLD_BY_CLOCKS: Final = {"failed_at", "recorded_at"}
+
+_people: Final = st.sampled_from(sorted(_PEOPLE))
+_user_ids: Final = st.sampled_from([subject.user_id for subject in _PEOPLE.values()])
+_places: Final = st.integers(0, 11)
+_limits: Final = st.integers(1, 5)
+_days: Final = st.none() | st.dates(_WEEK.start, _WEEK.end)
+_subscribers: Final = st.sampled_from(_SUBSCRIBERS)
+_words: Final = st.sampled_from(["open", "close"])
+_hashes: Final = st.sampled_from([b"0" * 32, b"1" * 32])
+_accounts: Final = strategies.accounts(provider=_words, account_key=_hashes.map(lambda digest: digest[:16]))
+_balances: Final = strategies.balance_data(
+    kind=st.sampled_from([model.BalanceKind.LEDGER, model.BalanceKind.LIMIT]),
+    amount=strategies.money(currency=Currency("EUR"), min_value=0, max_value=1),
+    as_of=st.dates(_WEEK.start, date(2026, 3, 2)),
+    reported_at=st.none() | st.integers(0, 2).map(lambda moment: _NOON.replace(microsecond=moment)),
+)
+_entries: Final = st.lists(
+    strategies.audit_entries(
+        user_id=_user_ids,
+        attempt_id=st.sampled_from([audit.AttemptId(new_id()) for _ in range(4)]),
+        action=_words | strategies.texts(),
+    ),
+    max_size=4,
+)
+_events: Final = st.lists(strategies.stored_events(), min_size=1, max_size=3)
+_wanted_entries: Final = strategies.entry_filters(
+    **dict.fromkeys(("resource_id", "since", "until"), st.none()),
+    user_id=st.none() | _user_ids,
+    action=st.none() | _words,
+)
+
+
+def store_machine(open_store: OpenStore) -> type[RuleBasedStateMachine]:
+    """A state machine that finds where a store differs from the one in memory, and from what its port promises.
+
+        TestMyStore = store_machine(open_my_store).TestCase
+
+    `open_store` opens a store with nothing in it, each time. One that claims no ordered outbox delivers nothing.
+    """
+
+    class StoreMachine(_StoreMachine):
+        openers = open_memory_store, open_store
+
+    return StoreMachine
+
+
+class _StoreMachine(RuleBasedStateMachine):
+    openers: ClassVar[Sequence[OpenStore]]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runner = asyncio.Runner()
+        self.opened, self.entered = AsyncExitStack(), AsyncExitStack()
+        self.stores: Sequence[Store] = ()
+        self.units: Sequence[UnitOfWork] = ()
+        """One of each store while they are open."""
+        self.left: tuple[str, Sequence[UnitOfWork]] = "", ()
+        self.person = ""
+        """Who acts, or did last."""
+        self.told = False
+        self.sealers = PlainSealer(), PlainSealer()
+        self.pool: Sequence[model.TransactionData] = ()
+        self.accounts = [model.AccountId(new_id())]
+        """Every account that ever was somebody's, after one that never was; and so on."""
+        self.ids, self.hashes = [new_id()], [bytes(32)]
+        self.rows: defaultdict[str, frozenset[_Row]] = defaultdict(frozenset)
+        """The transactions that each person has."""
+        self.before = frozenset[_Row]()
+        self.entries: dict[audit.EntryId, audit.AuditEntry] = {}
+        """The entries that were committed."""
+        self.handed: list[audit.AuditEntry] = []
+
+    @initialize(
+        pool=st.lists(strategies.transaction_data(window=_WEEK), min_size=1, max_size=4),
+        some=st.lists(_accounts, max_size=2),
+        said=_events,
+    )
+    def start(
+        self, pool: Sequence[model.TransactionData], some: Sequence[model.Account], said: Sequence[StoredEvent]
+    ) -> None:
+        async def opened() -> Sequence[Store]:
+            return [await self.opened.enter_async_context(each()) for each in self.openers]
+
+        self.pool, self.stores = pool, self.run(opened())
+        self.both(lambda store: store.deliveries.register(dict.fromkeys(_SUBSCRIBERS, _EVENTS)))
+        self.take_in("ann", some, [0, 1, 1, 2], ())
+        self.tell("ann", (), said, flush=False)
+
+    def teardown(self) -> None:
+        try:
+            if sys.exception() is None and self.stores:
+                self._look_at_everything()
+        finally:
+            for stack in (self.entered, self.opened):
+                self.run(stack.__aexit__(BrokenError, BrokenError(), None))
+            self.runner.close()
+
+    def _look_at_everything(self) -> None:
+        if self.units:
+            self._leave(discard=True)
+        for person in _PEOPLE:
+            self.list_transactions(person, 5, model.TransactionFilter(), 0)
+            for place in range(6):
+                self.look(person, 5, place)
+        self.list_entries(audit.EntryFilter(), 5, 0)
+        self.seal(_MANY, sweep=True)
+        self._dead_letters()
+        for to in _SUBSCRIBERS:
+            self.both(partial(_drained, to=to))
+
+    def run[T](self, awaited: Awaitable[T]) -> T:
+        return self.runner.run(_wait(awaited))
+
+    def both[T](self, ask: Callable[[Store], Awaitable[T]]) -> T:
+        """What the stores answer, which is one and the same."""
+        return _same([self.run(ask(store)) for store in self.stores])
+
+    def work[T](self, person: str, job: Callable[[UnitOfWork], Awaitable[T]]) -> T:
+        """Does it in the units that are open, or in some of this person's for itself, which are committed."""
+        alone = not self.units
+        if alone:
+            self._enter(person)
+        answer = _same([self.run(job(unit)) for unit in self.units])
+        if alone:
+            left = self.left
+            self._leave()
+            self.left = left
+        return answer
+
+    def refuse(self, person: str, job: Callable[[UnitOfWork], Awaitable[None]]) -> None:
+        """Both stores raise, which ends their units as any exception does."""
+        if not self.units:
+            self._enter(person)
+        for unit in self.units:
+            with pytest.raises(Exception):  # noqa: B017, PT011 - each store has its own way to refuse
+                self.run(job(unit))
+        self._leave(BrokenError())
+
+    def _enter(self, person: str, left: Sequence[UnitOfWork] = ()) -> None:
+        self.units = left or [store.unit_of_work(_PEOPLE[person]) for store in self.stores]
+        for unit in self.units:
+            self.run(self.entered.enter_async_context(unit))
+        self.person, self.before, self.told = person, self.rows[person], False
+
+    def _leave(self, error: Exception | None = None, *, discard: bool = False) -> None:
+        for unit in self.units if discard else ():
+            unit.discard()
+        self.run(self.entered.__aexit__(None if error is None else type(error), error, None))
+        if error is not None or discard:
+            self.rows[self.person] = self.before
+        else:
+            self._recorded(self.handed)
+        self.handed.clear()
+        self.left, self.units = (self.person, self.units), ()
+
+    def _acting(self, person: str) -> UserId:
+        return _PEOPLE[self.person if self.units else person].user_id
+
+    def _recorded(self, entries: Sequence[audit.AuditEntry]) -> None:
+        self.entries |= {each.entry_id: each for each in entries}
+
+    # -- units of work -------------------------------------------------------------------------------------------
+
+    def is_inside(self) -> bool:
+        return bool(self.units)
+
+    @precondition(lambda self: not self.units)
+    @rule(person=_people)
+    def enter(self, person: str) -> None:
+        self._enter(person)
+
+    @precondition(lambda self: self.left[0] and not self.units)
+    @rule()
+    def enter_again(self) -> None:
+        self._enter(*self.left)
+
+    # One rule for each ending, without arguments: of those Hypothesis is fondest.
+
+    @precondition(is_inside)
+    @rule()
+    def commit(self) -> None:
+        self._leave()
+
+    @precondition(is_inside)
+    @rule()
+    def discard(self) -> None:
+        self._leave(discard=True)
+
+    @precondition(is_inside)
+    @rule()
+    def fail(self) -> None:
+        self._leave(BrokenError())
+
+    @rule(person=_people, entries=_entries, said=_events, flush=st.booleans())
+    def tell(
+        self, person: str, entries: Sequence[audit.AuditEntry], said: Sequence[StoredEvent], *, flush: bool
+    ) -> None:
+        events = [attrs.evolve(each, user_id=self._acting(person)) for each in said]
+
+        async def job(unit: UnitOfWork) -> None:
+            _hand_over(unit, entries)
+            unit.outbox.add(events)
+            if flush:
+                await unit.flush()
+
+        self.handed += entries
+        self.work(person, job)
+        self.told = True
+
+    # -- what a person has ---------------------------------------------------------------------------------------
+
+    @rule(
+        person=_people,
+        some=st.lists(_accounts, max_size=2),
+        picks=st.lists(_places, max_size=5),
+        reported=st.lists(_balances, max_size=3),
+    )
+    def take_in(
+        self,
+        person: str,
+        some: Sequence[model.Account],
+        picks: Sequence[int],
+        reported: Sequence[model.BalanceData],
+    ) -> None:
+        """As an import does, the same accounts and rows again and again."""
+        found = self.work(person, lambda unit: unit.accounts.add_accounts(some))
+        assert [_known_by(each) for each in found] == [_known_by(each) for each in some]
+        self.accounts += [each.account_id for each in found]
+        rows, known = {each.account_id: self._rows(picks) for each in found}, self.rows[self.person]
+        new = {id_: {(id_, row.dedupe_key, row.occurrence) for row in rows[id_]} - known for id_ in rows}
+        document_id = model.DocumentId(_nth(self.ids, len(picks)))
+        added = self.work(person, lambda unit: unit.accounts.add_transactions(document_id, rows))
+        assert dict(added) == {id_: len(each) for id_, each in new.items()}, "just what is new is added"
+        self.rows[self.person] = known.union(*new.values())
+        balances = [_balance(id_, each) for id_ in rows for each in reported]
+        self.work(person, lambda unit: unit.accounts.add_balances(balances))
+
+    def _rows(self, picks: Sequence[int]) -> Sequence[model.KeyedTransaction]:
+        return list(model.keyed([_nth(self.pool, pick) for pick in picks]))
+
+    @rule(person=_people, place=_places, pick=_places, reported=st.none() | _balances)
+    def trespass(self, person: str, place: int, pick: int, reported: model.BalanceData | None) -> None:
+        """Nothing hangs on an account of somebody else's, nor on one that is gone."""
+        account_id = _nth(self.accounts, place)
+        rows = {account_id: self._rows([pick])}
+
+        async def job(unit: UnitOfWork) -> None:
+            if reported is None:
+                await unit.accounts.add_transactions(None, rows)
+            else:
+                await unit.accounts.add_balances([_balance(account_id, reported)])
+
+        if self.work(person, lambda unit: unit.accounts.find_account(account_id)) is None:
+            self.refuse(person, job)
+
+    @rule(
+        person=_people,
+        thing=strategies.import_documents(sha256=_hashes) | strategies.api_tokens() | strategies.person_keys(),
+    )
+    def add(self, person: str, thing: model.ImportDocument | ApiToken | audit.PersonKey) -> None:
+        match thing:
+            case model.ImportDocument():
+                self.work(person, lambda unit: unit.documents.add(thing))
+                self.ids.append(thing.document_id)
+                self.hashes.append(thing.sha256)
+            case ApiToken():
+                mine = attrs.evolve(thing, user_id=self._acting(person), token_hash=thing.token_id.bytes * 2)
+                self.work(person, lambda unit: unit.tokens.add(mine))
+                self.hashes.append(mine.token_hash)
+            case audit.PersonKey():
+                self.work(person, lambda unit: unit.person_keys.add(thing))
+                self.ids.append(thing.key_id)
+
+    @rule(person=_people, command=_words, key=_words, kept=st.none() | strategies.kept_answers())
+    def claim(self, person: str, command: str, key: str, kept: KeptAnswer | None) -> None:
+        async def job(unit: UnitOfWork) -> KeptAnswer | KeyState:
+            claimed = await unit.answers.claim(command, key)
+            if kept is not None and claimed is KeyState.FREE:
+                await unit.answers.keep(command, key, kept)
+            return claimed
+
+        self.work(person, job)
+
+    @precondition(lambda self: any(self.rows.values()) and not (self.units and self.told))
+    @rule(person=_people)
+    def erase(self, person: str) -> None:
+        erased = self.work(person, lambda unit: unit.people.erase())
+        assert erased["transactions"] == len(self.rows[self.person])
+        self.rows[self.person] = frozenset()
+
+    @rule(
+        person=_people,
+        limit=_limits,
+        wanted=strategies.transaction_filters(account_id=st.none(), from_date=_days, to_date=_days),
+        place=_places,
+    )
+    def list_transactions(self, person: str, limit: int, wanted: model.TransactionFilter, place: int) -> None:
+        if place % 2:
+            wanted = attrs.evolve(wanted, account_id=_nth(self.accounts, place))
+
+        async def job(unit: UnitOfWork) -> list[Any]:
+            read = unit.accounts.list_transactions
+            return await _pages(lambda after: read(wanted, after=after, limit=limit), _day_and_id)
+
+        found = [(each.account_id, each.dedupe_key, each.occurrence) for each in self.work(person, job)]
+        assert len(found) == len(set(found)), "a transaction is there once"
+        kept = {row for row in self.rows[self.person] if wanted.account_id in {None, row[0]}}
+        whole = wanted.from_date is wanted.to_date is None
+        assert kept == {*found} if whole else kept >= {*found}, "and none is ever lost"
+
+    @rule(person=_people, limit=_limits, place=_places)
+    def look(self, person: str, limit: int, place: int) -> None:
+        """At the accounts, and for one thing of every other kind, which may be another's or gone."""
+        account_id, sought, id_ = _nth(self.accounts, place), _nth(self.hashes, place), _nth(self.ids, place)
+
+        async def job(unit: UnitOfWork) -> Sequence[Any]:
+            read = unit.accounts.list_accounts
+            return (
+                await _pages(lambda after: read(after=after, limit=limit), lambda each: each.account.account_id),
+                await unit.accounts.find_account(account_id),
+                await unit.documents.get(model.DocumentId(id_)),
+                await unit.documents.find(sought),
+                await unit.tokens.find(sought),
+                await unit.person_keys.current(),
+                await unit.person_keys.find(id_),
+            )
+
+        keys = [_known_by(each.account) for each in self.work(person, job)[0]]
+        assert len(keys) == len(set(keys)), "an account is there once"
+
+    # -- the audit trail -----------------------------------------------------------------------------------------
+
+    @rule(entries=_entries)
+    def record(self, entries: Sequence[audit.AuditEntry]) -> None:
+        self.both(lambda store: store.audit.record(entries))
+        self._recorded(entries)
+
+    @rule(wanted=_wanted_entries, limit=_limits, cut=_places)
+    def list_entries(self, wanted: audit.EntryFilter, limit: int, cut: int) -> None:
+        found = self.both(lambda store: _listed(store, wanted, limit, cut))
+        asked = [(name, getattr(wanted, name)) for name in ("user_id", "action", "phase")]
+        assert {each.entry_id for each in found} == {
+            each.entry_id
+            for each in self.entries.values()
+            if all(value in {None, getattr(each, name)} for name, value in asked)
+        }, "a committed entry is there for ever"
+
+    @rule(limit=_limits, sweep=st.booleans())
+    def seal(self, limit: int, *, sweep: bool) -> None:
+        if sweep:
+            ended = {each.attempt_id for each in self.entries.values() if each.phase.ends}
+            closings = [_closed(each) for each in self.entries.values() if each.attempt_id not in ended]
+            assert self.both(lambda store: store.audit.sweep(_closed, before=FAR_AHEAD)) == len(closings)
+            self._recorded(closings)
+        known = zip(self.stores, self.sealers, strict=True)
+        _, size, unsealed = _same([self.run(_sealed(store, sealer, limit)) for store, sealer in known])
+        assert size + unsealed == len(self.entries), "each committed entry is sealed, or waits for it"
+
+    # -- the way out of the outbox -------------------------------------------------------------------------------
+
+    def delivers(self) -> bool:
+        return not self.units and Capability.ORDERED_OUTBOX in self.stores[1].capabilities
+
+    @precondition(delivers)
+    @rule(wanted=st.dictionaries(_subscribers, st.sets(st.sampled_from(_EVENTS)).map(sorted), min_size=1))
+    def register(self, wanted: Mapping[str, Sequence[str]]) -> None:
+        self.both(lambda store: store.deliveries.register(wanted))
+        self.both(lambda store: store.maintain())
+
+    def waiting(self) -> bool:
+        return self.delivers() and self.run(self.stores[0].deliveries.lag()).waiting > 0
+
+    @precondition(waiting)
+    @rule(to=_subscribers, some=st.lists(_accounts, max_size=1), entries=_entries)
+    def deliver(self, to: str, some: Sequence[model.Account], entries: Sequence[audit.AuditEntry]) -> None:
+        told = self.both(lambda store: _delivered(store, to, "delivered", some, entries))
+        self._recorded(entries if told else ())
+
+    @precondition(waiting)
+    @rule(to=_subscribers, ending=st.sampled_from(["discarded", *_LATER]), entries=_entries)
+    def stumble(self, to: str, ending: str, entries: Sequence[audit.AuditEntry]) -> None:
+        self.both(lambda store: _delivered(store, to, ending, (), entries))
+
+    @precondition(delivers)
+    @rule(place=st.none() | _places)
+    def retry(self, place: int | None) -> None:
+        dead = self._dead_letters()
+        event_id = _nth(dead, place).event.event_id if dead and place is not None else None
+        self.both(lambda store: store.deliveries.retry(event_id))
+        self._dead_letters()
+
+    def _dead_letters(self) -> Sequence[DeadLetter]:
+        async def lag(store: Store) -> tuple[int, int, bool]:
+            found = await store.deliveries.lag()
+            return found.waiting, found.dead, found.oldest_seconds > 0
+
+        self.both(lag)
+        return self.both(_dead)
+
+
+def _nth[T](some: Sequence[T], place: int) -> T:
+    return some[place % len(some)]
+
+
+async def _wait[T](awaited: Awaitable[T]) -> T:
+    return await awaited
+
+
+def _same[T](answers: Sequence[T]) -> T:
+    expected, found = map(_plain, answers)
+    assert found == expected, f"the store answers {found}, and the one in memory {expected}"
+    return answers[0]
+
+
+def _plain(answer: Any) -> Any:
+    """An answer by its fields, for entities are equal by their ids; without what each store's clock says."""
+    if isinstance(answer, list | tuple):
+        return [_plain(each) for each in cast("Sequence[Any]", answer)]
+    if not hasattr(answer, "__attrs_attrs__"):
+        return answer
+    return {name: _plain(each) for name, each in fields_of(answer).items() if name not in _TOLD_BY_CLOCKS}
+
+
+def _known_by(account: model.Account) -> tuple[str, bytes]:
+    return account.provider, account.account_key
+
+
+def _day_and_id(row: model.Transaction) -> tuple[date, model.TransactionId]:
+    return row.posted_date, row.transaction_id
+
+
+def _balance(account_id: model.AccountId, said: model.BalanceData) -> model.Balance:
+    return model.Balance(account_id=account_id, **fields_of(said))
+
+
+def _hand_over(unit: UnitOfWork, entries: Sequence[audit.AuditEntry]) -> None:
+    for each in entries:
+        unit.trail.add(each)
+
+
+def _closed(attempt: audit.AuditEntry) -> audit.AuditEntry:
+    """The outcome of an attempt that has none, with the same id in both stores."""
+    fields: dict[str, Any] = {"entry_id": UUID(int=attempt.entry_id.int ^ 1), "phase": audit.Phase.INDETERMINATE}
+    return audit.AuditEntry(**said(attempt, audit.AuditEntry) | fields)
+
+
+async def _pages(read: Callable[[Any], Awaitable[Sequence[Any]]], place: Callable[[Any], Any]) -> list[Any]:
+    """Everything there is, read in pages."""
+    found, after = list[Any](), None
+    while page := await read(after):
+        found += page
+        after = place(page[-1])
+        assert len(found) < _MANY, "pages come to an end"
+    return found
+
+
+async def _listed(store: Store, wanted: audit.EntryFilter, limit: int, cut: int) -> list[audit.RecordedEntry]:
+    """The entries that are wanted, by id: in pages as in one go, and as before and since one of them."""
+
+    async def read(after: Any = None, limit: int = _MANY, **more: Any) -> Sequence[audit.RecordedEntry]:
+        return list(await store.audit.entries(attrs.evolve(wanted, **more), after=after, limit=limit))
+
+    whole = await read()
+    assert [_rank(each) for each in whole] == sorted({_rank(each) for each in whole}, reverse=True)
+    assert whole == await _pages(lambda after: read(after, limit), _rank)
+    if whole:
+        at = whole[cut % len(whole)].recorded_at
+        assert await read(since=at) == [each for each in whole if each.recorded_at >= at]
+        assert await read(until=at) == [each for each in whole if each.recorded_at < at]
+    return sorted(whole, key=lambda each: each.entry_id)
+
+
+def _rank(entry: audit.RecordedEntry) -> tuple[datetime, audit.EntryId]:
+    return entry.recorded_at, entry.entry_id
+
+
+async def _sealed(store: Store, sealer: PlainSealer, limit: int) -> tuple[int | None, int, int]:
+    """How many entries were sealed now, ever, and not yet; each leaf is its entry's, and none has changed."""
+    count = await store.audit.seal(sealer, limit=limit)
+    checkpoints = list(await store.audit.checkpoints())
+    assert checkpoints[-1:] == list(await store.audit.checkpoints(last=True))
+    size = checkpoints[-1][0] if checkpoints else 0
+    leaves, hashes = await leaves_of(store, size), list(await store.audit.leaf_hashes(size))
+    assert [(each.index, each.leaf_hash) for each in leaves] == list(enumerate(hashes))
+    assert [each.entry and audit.leaf_hash(each.entry) for each in leaves] == hashes
+    assert len({each.entry_id for each in leaves}) == size
+    assert all(root_of(hashes[:grown]) == root for grown, root in sealer.given)
+    return count, size, (await store.audit.lag()).unsealed
+
+
+async def _delivered(
+    store: Store, to: str, ending: str, some: Sequence[model.Account], entries: Sequence[audit.AuditEntry]
+) -> tuple[StoredEvent, int] | None:
+    """Which event came, and at which attempt. It makes accounts and entries, unless the delivery fails."""
+    while (await store.deliveries.lag()).held_back:  # noqa: ASYNC110 - by the server's own work: nobody tells its end
+        await asyncio.sleep(0)
+    handover: Handover | None = None
+    ended = "delivered"
+    try:
+        async with store.deliveries.next_for(to) as handover:
+            if handover is not None:
+                await _act(cast("UnitOfWork", handover.unit), ending, some, entries)
+    except (BrokenError, RuntimeError) as error:
+        ended = "discarded" if isinstance(error, RuntimeError) else ending
+    if handover is None:
+        return None
+    assert ended == ending, "a delivery is made, or it failed"
+    if ending in _LATER:
+        await store.deliveries.failed(handover, to, "broken", retry_in=_LATER[ending])
+    return handover.event, handover.attempt
+
+
+async def _drained(store: Store, to: str) -> list[object]:
+    """Everything that is still due to a subscriber."""
+    told = list[object]()
+    while (each := await _delivered(store, to, "delivered", (), ())) is not None:
+        told.append(each)
+    return told
+
+
+async def _act(
+    unit: UnitOfWork, ending: str, some: Sequence[model.Account], entries: Sequence[audit.AuditEntry]
+) -> None:
+    await unit.accounts.add_accounts(some)
+    _hand_over(unit, entries)
+    if ending in _LATER:
+        raise BrokenError
+    if ending == "discarded":
+        unit.discard()
+
+
+async def _dead(store: Store) -> Sequence[DeadLetter]:
+    """Dead letters by event and subscriber. The latest come first, and no more than are asked for."""
+    whole = list(await store.deliveries.dead(limit=_MANY))
+    assert [each.failed_at for each in whole] == sorted((each.failed_at for each in whole), reverse=True)
+    assert len(await store.deliveries.dead(limit=2)) == len(whole[:2])
+    return sorted(whole, key=lambda each: (each.event.event_id, each.subscriber))

@@ -1,0 +1,413 @@
+"""Adapters that each break a promise, held to the kit. `test_conformance` runs them: what it names must fail."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+import attrs
+import pytest
+
+from dashtam_core.accounts import (
+    Balance,
+    ImportFailed,
+    Statement,
+    StatementReader,
+    SyncBatch,
+    Transaction,
+)
+from dashtam_core.audit import Ed25519Signer, PersonalVault, Signer
+from dashtam_core.connections import Provider, ProviderCode, ProviderFailed, SyncRequest
+from dashtam_core.identity import Keyring
+from dashtam_core.kernel import Clock, Failure, Money, Result, Subject, Success, UserId
+from dashtam_core.memory import MemoryEventBus, MemoryProvider, MemoryStore, MemoryVault
+from dashtam_core.memory._deliveries import MemoryDeliveries, Waiting
+from dashtam_core.memory._store import MemoryAccounts, MemoryUnit
+from dashtam_core.messaging import Delivery, EventBus, Subscription
+from dashtam_core.store import Capability, Store
+from dashtam_core.testing import (
+    ClockConformance,
+    EventBusConformance,
+    KeyringConformance,
+    PersonalVaultConformance,
+    ProviderConformance,
+    SignerConformance,
+    StatementReaderConformance,
+    StoreConformance,
+)
+from dashtam_core.testing.samples import LinesReader, lines
+
+# -- stores -------------------------------------------------------------------------------------------------------
+
+
+class OtherAccounts(MemoryStore):
+    """The store in memory with other accounts."""
+
+    def __init__(self, accounts: Callable[[MemoryUnit], MemoryAccounts]) -> None:
+        super().__init__()
+        self.accounts = accounts
+
+    def unit_of_work(self, subject: Subject, /) -> MemoryUnit:
+        accounts = self.accounts
+
+        class Unit(MemoryUnit):
+            @property
+            def accounts(self) -> MemoryAccounts:
+                return accounts(self)
+
+        return Unit(self, subject)
+
+
+class ForgetsToUndo(MemoryAccounts):
+    async def add_balances(self, balances: Sequence[Balance], /) -> None:
+        self.unit.person.balances |= dict.fromkeys(balances)
+
+
+class ListsForeignRows(MemoryAccounts):
+    async def list_transactions(self, *args: Any, **wanted: Any) -> Sequence[Transaction]:
+        tables = [table for each in self.unit.everybody.values() for table in each.transactions.values()]
+        return [row for table in tables for row in table.values()]
+
+
+class Rounds(MemoryAccounts):
+    async def list_transactions(self, *args: Any, **wanted: Any) -> Sequence[Transaction]:
+        found = await super().list_transactions(*args, **wanted)
+        return [
+            attrs.evolve(each, amount=Money(round(each.amount.amount, 2), each.amount.currency)) for each in found
+        ]
+
+
+class TestForgetsToUndo(StoreConformance):
+    @pytest.fixture
+    def store(self) -> Store:
+        return OtherAccounts(ForgetsToUndo)
+
+
+class TestListsForeignRows(StoreConformance):
+    @pytest.fixture
+    def store(self) -> Store:
+        return OtherAccounts(ListsForeignRows)
+
+
+class TestRounds(StoreConformance):
+    @pytest.fixture
+    def store(self) -> Store:
+        return OtherAccounts(Rounds)
+
+
+class NewestFirst(MemoryDeliveries):
+    def _due(self, subscriber: str) -> Waiting | None:
+        self._data.waiting.reverse()
+        try:
+            return super()._due(subscriber)
+        finally:
+            self._data.waiting.reverse()
+
+
+class Unordered(MemoryStore):
+    capabilities = frozenset({Capability.TRANSACTIONS})
+
+    @property
+    def deliveries(self) -> MemoryDeliveries:
+        return NewestFirst(self)
+
+
+class TestUnordered(StoreConformance):
+    """No promise is broken: it does not say that it keeps an order."""
+
+    @pytest.fixture
+    def store(self) -> Store:
+        return Unordered()
+
+
+class ClaimsOrder(Unordered):
+    capabilities = MemoryStore.capabilities
+
+
+class TestClaimsOrder(TestUnordered):
+    @pytest.fixture
+    def store(self) -> Store:
+        return ClaimsOrder()
+
+
+class ClaimsToLast(MemoryStore):
+    capabilities = MemoryStore.capabilities | {Capability.IMMUTABLE_AUDIT}
+
+
+class TestClaimsToLast(StoreConformance):
+    @pytest.fixture
+    def store(self) -> Store:
+        return ClaimsToLast()
+
+
+class TestForgetsAll(TestClaimsToLast):
+    @pytest.fixture
+    def reopen(self) -> Callable[[], Awaitable[Store]]:
+        async def empty() -> Store:
+            return ClaimsToLast()
+
+        return empty
+
+
+# -- buses --------------------------------------------------------------------------------------------------------
+
+
+class TestTellsAllAtOnce(EventBusConformance):
+    @pytest.fixture
+    def make_bus(self) -> Callable[[Sequence[Subscription]], EventBus]:
+        def make(told: Sequence[Subscription]) -> EventBus:
+            return MemoryEventBus(
+                [attrs.evolve(each, delivery=Delivery.CONCURRENT, isolated=True) for each in told]
+            )
+
+        return make
+
+
+class TestIsolatesNobody(EventBusConformance):
+    @pytest.fixture
+    def make_bus(self) -> Callable[[Sequence[Subscription]], EventBus]:
+        def make(told: Sequence[Subscription]) -> EventBus:
+            ordered = [each for each in told if each.delivery is Delivery.ORDERED]
+            return MemoryEventBus([attrs.evolve(each, isolated=False, timeout=None) for each in ordered])
+
+        return make
+
+
+# -- small ports --------------------------------------------------------------------------------------------------
+
+
+class Remembers(MemoryVault):
+    def forget(self, user_id: UserId, /) -> None: ...
+
+
+class TestRemembers(PersonalVaultConformance):
+    @pytest.fixture
+    def vault(self) -> PersonalVault:
+        return Remembers()
+
+
+class TestSignsSomethingElse(SignerConformance):
+    @pytest.fixture
+    def signer(self) -> Signer:
+        genuine = Ed25519Signer.from_seed("log", bytes(32))
+
+        @attrs.frozen
+        class Signing:
+            name: str = "log"
+            public_key: bytes = genuine.public_key
+
+            def sign(self, _: bytes, /) -> bytes:
+                return genuine.sign(b"log\n1\n")
+
+        return Signing()
+
+
+class OneForAll:
+    def derive(self, _: str, /) -> bytes:
+        return bytes(range(32))
+
+
+class TestOneForAll(KeyringConformance):
+    @pytest.fixture
+    def keyring(self) -> Keyring:
+        return OneForAll()
+
+
+class Local:
+    def now(self) -> datetime:
+        return datetime.now(UTC).replace(tzinfo=None)
+
+
+class TestLocal(ClockConformance):
+    @pytest.fixture
+    def clock(self) -> Clock:
+        return Local()
+
+
+# -- readers ------------------------------------------------------------------------------------------------------
+
+
+class Reading(StatementReaderConformance):
+    @pytest.fixture
+    def samples(self) -> Mapping[bytes, Sequence[str]]:
+        said = ["DE001234 CHECKING EUR", "2026-01-05 -12.50 EUR Coffee", "2026-01-31 1 EUR LEDGER"]
+        return {lines("account;DE001234", "row;2026-01-05;-12.50;Coffee", "balance;2026-01-31;1"): said}
+
+
+class RaisesOnTruncated(LinesReader):
+    def read(self, data: bytes, /) -> Result[Statement, ImportFailed]:
+        assert data.endswith(b"end\n")
+        return super().read(data)
+
+
+class TestRaisesOnTruncated(Reading):
+    @pytest.fixture
+    def reader(self) -> StatementReader:
+        return RaisesOnTruncated()
+
+
+class Changing(LinesReader):
+    """Makes something else of each batch."""
+
+    def __init__(self, change: Callable[[SyncBatch], SyncBatch]) -> None:
+        self.change = change
+
+    def read(self, data: bytes, /) -> Result[Statement, ImportFailed]:
+        match super().read(data):
+            case Success(read):
+                return Success(attrs.evolve(read, batch=self.change(read.batch)))
+            case refused:
+                return refused
+
+
+def with_rows(batch: SyncBatch, **fields: Any) -> SyncBatch:
+    """Every row with these fields."""
+    accounts = [
+        attrs.evolve(each, transactions=tuple(attrs.evolve(row, **fields) for row in each.transactions))
+        for each in batch.accounts
+    ]
+    return attrs.evolve(batch, accounts=tuple(accounts))
+
+
+def named(batch: SyncBatch) -> SyncBatch:
+    """Every account with its number in its name."""
+    accounts = [
+        attrs.evolve(each, account=attrs.evolve(each.account, name=each.account.provider_account_id))
+        for each in batch.accounts
+    ]
+    return attrs.evolve(batch, accounts=tuple(accounts))
+
+
+class TestPrintsNumbers(Reading):
+    @pytest.fixture
+    def reader(self) -> StatementReader:
+        return Changing(named)
+
+
+class TestSaysNothingForUnknown(Reading):
+    @pytest.fixture
+    def reader(self) -> StatementReader:
+        return Changing(lambda batch: with_rows(batch, memo=""))
+
+
+class TestTellsInstantsForDays(Reading):
+    @pytest.fixture
+    def reader(self) -> StatementReader:
+        return Changing(lambda batch: with_rows(batch, posted_date=datetime(2026, 1, 5, tzinfo=UTC)))
+
+
+class TestTurnsSigns(Reading):
+    @pytest.fixture
+    def reader(self) -> StatementReader:
+        return Changing(lambda batch: with_rows(batch, amount=Money.parse("12.50", "EUR").unwrap()))
+
+
+class TestIsInexact(Reading):
+    @pytest.fixture
+    def reader(self) -> StatementReader:
+        return Changing(lambda batch: with_rows(batch, exchange_rate=1.5))
+
+
+class LooksAtAll(LinesReader):
+    def recognizes(self, data: bytes, /) -> bool:
+        return data.decode(errors="replace").startswith("LINES 1")
+
+
+class TestLooksAtAll(Reading):
+    @pytest.fixture
+    def reader(self) -> StatementReader:
+        return LooksAtAll()
+
+
+class TestIsNeverTheSame(Reading):
+    @pytest.fixture
+    def reader(self) -> StatementReader:
+        return Changing(lambda batch: with_rows(batch, reference=str(uuid4())))
+
+
+class TakesAll(LinesReader):
+    def recognizes(self, data: bytes, /) -> bool:
+        return b"account" in data or not data.decode(errors="replace").startswith("LINES")
+
+
+class TestTakesAll(Reading):
+    @pytest.fixture
+    def reader(self) -> StatementReader:
+        return TakesAll()
+
+
+# -- providers ----------------------------------------------------------------------------------------------------
+
+
+class Leaking(MemoryProvider):
+    async def fetch(self, request: SyncRequest, /) -> Result[SyncBatch, ProviderFailed]:
+        if request.credential not in self.credentials:
+            said = f"{request.credential} is refused: connect again"
+            return Failure(ProviderFailed(ProviderCode.CREDENTIAL_REFUSED, said))
+        return await super().fetch(request)
+
+
+class TestLeaks(ProviderConformance):
+    made: Callable[..., MemoryProvider] = Leaking
+    stable_ids = True
+
+    @pytest.fixture
+    def provider(self) -> Provider:
+        said = "account;1", "row;2026-01-05;-1;Tea;id=1", "row;2026-01-05;-1;Tea;id=1"
+        batch = LinesReader().read(lines(*said[: 2 if self.stable_ids else 3])).unwrap().batch
+        return type(self).made({"the good one": [batch, SyncBatch()]}, stable_ids=True)
+
+    @pytest.fixture
+    def request_ok(self) -> SyncRequest:
+        return SyncRequest(credential="the good one")
+
+    @pytest.fixture
+    def request_refused(self) -> SyncRequest:
+        return SyncRequest(credential="the bad one")
+
+
+class Echoing(MemoryProvider):
+    async def fetch(self, request: SyncRequest, /) -> Result[SyncBatch, ProviderFailed]:
+        return Success(
+            with_rows((await super().fetch(request)).unwrap(), memo=f"brought for {request.credential}")
+        )
+
+
+class TestEchoes(TestLeaks):
+    made = Echoing
+
+
+class Renaming(MemoryProvider):
+    async def fetch(self, request: SyncRequest, /) -> Result[SyncBatch, ProviderFailed]:
+        batch = (await super().fetch(request)).unwrap()
+        return Success(with_rows(batch, provider_transaction_id=str(uuid4())))
+
+
+class TestRenames(TestLeaks):
+    made = Renaming
+
+
+class TestRepeatsIds(TestLeaks):
+    stable_ids = False
+
+
+class Endless(MemoryProvider):
+    async def fetch(self, request: SyncRequest, /) -> Result[SyncBatch, ProviderFailed]:
+        batch = (await super().fetch(attrs.evolve(request, cursor=None))).unwrap()
+        return Success(attrs.evolve(batch, more=True))
+
+
+class TestNeverEnds(TestLeaks):
+    made = Endless
+
+
+class Repeating(MemoryProvider):
+    """Says that there is more, and goes on from nowhere."""
+
+    async def fetch(self, request: SyncRequest, /) -> Result[SyncBatch, ProviderFailed]:
+        batch = (await super().fetch(request)).unwrap()
+        return Success(attrs.evolve(batch, next_cursor="1" if batch.more else "no such cursor"))
+
+
+class TestGoesOnNowhere(TestLeaks):
+    made = Repeating

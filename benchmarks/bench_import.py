@@ -19,12 +19,13 @@ REPEATS = 21
 TRACES = 7
 SHOWN = 12
 GOAL = 1.3
-EMPTY, LIMIT, CORE = "pass", "import attrs, returns.result, pluggy", "import dashtam_core"
+EMPTY, LIMIT, CORE = "pass", "import attrs, returns.result, pluggy", "from dashtam_core import Dashtam"
 DASHTAM = str(Path(sys.executable).with_name("dashtam"))
 PROGRAMS = {
     EMPTY: ("-c", EMPTY),
     LIMIT: ("-c", LIMIT),
     "the same and asyncio": ("-c", f"import asyncio\n{LIMIT}"),
+    "import dashtam_core": ("-c", "import dashtam_core"),
     "import dashtam_core.kernel": ("-c", "import dashtam_core.kernel"),
     CORE: ("-c", CORE),
     "import dashtam_core.accounts": ("-c", "import dashtam_core.accounts"),

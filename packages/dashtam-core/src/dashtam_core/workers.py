@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from importlib.util import find_spec
 from typing import Final
 
 import attrs
@@ -11,7 +12,7 @@ import attrs
 from dashtam_core.audit import Sealing
 from dashtam_core.kernel import UnavailableError
 from dashtam_core.messaging import Relay
-from dashtam_core.store import Store
+from dashtam_core.store import Capability, Store
 
 SEAL_SECONDS: Final = 1.0
 SWEEP_SECONDS: Final = 60.0
@@ -34,10 +35,11 @@ class Workers:
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
         """Works while the block lasts, and seals what is left at its end."""
+        sealing = (("sealing", SEAL_SECONDS, self.sealing.seal),) if self.seals else ()
         tasks = [
             asyncio.create_task(self._every(seconds, name, work), name=f"dashtam {name}")
             for name, seconds, work in (
-                ("sealing", SEAL_SECONDS, self.sealing.seal),
+                *sealing,
                 ("sweeping", SWEEP_SECONDS, self.sealing.sweep),
                 ("maintenance", MAINTAIN_SECONDS, self.store.maintain),
                 ("watch", WATCH_SECONDS, self._watch),
@@ -50,7 +52,13 @@ class Workers:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            await _attempted("sealing", self.sealing.seal)
+            if self.seals:
+                await _attempted("sealing", self.sealing.seal)
+
+    @property
+    def seals(self) -> bool:
+        """Whether there is something to sign with. A trail that ends with the process does without."""
+        return Capability.IMMUTABLE_AUDIT in self.store.capabilities or find_spec("cryptography") is not None
 
     async def _every(self, seconds: float, name: str, work: Callable[[], Awaitable[object]]) -> None:
         """Works, rests, works again. What fails twice in one way is told of once."""

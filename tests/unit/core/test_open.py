@@ -1,20 +1,22 @@
 """Opening Dashtam: what it needs, what it says when something is missing, and the key it keeps."""
 
 import stat
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from dashtam_core import AssemblyError, Dashtam, Settings, UnavailableError, hookimpl, provide
+from dashtam_core import AssemblyError, Dashtam, PluginError, Settings, UnavailableError, hookimpl, provide
 from dashtam_core.accounts import ImportStatement, ListAccounts
 from dashtam_core.app import _kept_secret
 from dashtam_core.container import Binding
 from dashtam_core.identity import ExternalSubject, Keyring, MasterKey
 from dashtam_core.kernel import ErrorCode, KernelCode, UnavailableCode
 from dashtam_core.memory import MemoryStore, open_memory_store
+from dashtam_core.messaging import Route
 from dashtam_core.plugins import StoreOpener
 from dashtam_core.store import Store
 from dashtam_core.testing.samples import LinesPlugin, lines
@@ -126,15 +128,28 @@ async def test_a_store_that_was_opened_is_closed() -> None:
 
 
 async def test_what_does_not_fit_opens_nothing() -> None:
-    """A binding with a gap is found at start, before a store is opened."""
+    """A binding or a plugin's route with a gap is found at start, before a store is opened."""
 
     def needy(missing: Path) -> Keyring:
         raise NotImplementedError
+
+    def handler(missing: Path) -> Any:
+        raise NotImplementedError
+
+    class Ask(ListAccounts): ...
+
+    class Gap:
+        @hookimpl
+        def dashtam_routes(self) -> Iterable[Route]:
+            return [Ask.handled_by(handler)]
 
     plugin = Embedded()
     told = Settings(store_url="lasting:", master_key=KEY)
     with pytest.raises(AssemblyError, match=r"nothing provides Path, needed by .*Keyring"):
         async with Dashtam.open(settings=told, plugins=[plugin], overrides=[provide(Keyring).by(needy)]):
+            pass
+    with pytest.raises(PluginError, match=r"the plugin Gap cannot be used: .* nothing provides Path, needed by "):
+        async with Dashtam.open(settings=told, plugins=[plugin, Gap()]):
             pass
     assert plugin.steps == []
 

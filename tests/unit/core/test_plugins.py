@@ -237,14 +237,6 @@ async def test_the_events_of_a_plugin_reach_its_subscribers() -> None:
         assert dashtam.relay.names == {"mail": ["Noted"], "also": ["Noted"]}
 
 
-def test_memory_is_always_there() -> None:
-    """The built-in store comes through the same door as every other, and is reported like it."""
-    plugins = Plugins.of()
-    assert list(plugins.stores) == ["memory"]
-    found = report(plugins, "memory")
-    assert (found.distribution, found.provides, found.active) == ("dashtam-core", ("store memory",), True)
-
-
 def test_readers_are_asked_in_the_order_of_their_plugins() -> None:
     """The plugin that was given first is asked first, and two objects of one class are two plugins."""
     some = [LinesPlugin(reader("a")), LinesPlugin(reader("b"))]
@@ -301,21 +293,13 @@ def test_durable_subscribers_share_an_event() -> None:
 def test_a_plugin_may_contest_itself() -> None:
     """A name that it claims twice is used for neither, and its authors have to mend it."""
     plugins = Plugins.of([plugin("a", readers=[LinesReader(), LinesReader()])])
-    assert (
-        problem(plugins, "a")
-        == "contested: the reader 'lines' is claimed by a and by a: each needs a name of its own"
-    )
-    assert not report(plugins, "a").active
-    assert names(plugins) == []
+    said = "contested: the reader 'lines' is claimed by a and by a: each needs a name of its own"
+    assert (problem(plugins, "a"), report(plugins, "a").active, names(plugins)) == (said, False, [])
 
 
 async def test_who_uses_a_contested_name_is_told(install: Callable[..., Settings]) -> None:
     """Opening the scheme or sending the message says who claims it; a provider is a failure that does."""
-    answers: dict[str, Any] = {
-        "stores": {"one": open_memory_store},
-        "providers": [Feed()],
-        "routes": [Goal.handled_by(Answering)],
-    }
+    answers: dict[str, Any] = {"stores": {"one": open_memory_store}, "providers": [Feed()], "routes": [GOAL]}
     settings = install("theirs", a=plugin("a", **answers), b=plugin("b", **answers))
     async with Dashtam.open(settings=settings) as dashtam:
         me = dashtam.acting_as(ANN)
@@ -323,7 +307,7 @@ async def test_who_uses_a_contested_name_is_told(install: Callable[..., Settings
         assert refused.code is ProviderCode.PROVIDER_UNKNOWN
         assert "the provider 'feed' is claimed by a and by b" in refused.message
         with pytest.raises(PluginError, match=r"the route 'goal' is claimed by a .* and by b "):
-            await me.ask(Goal())
+            await me.ask(Mine.Goal())
         with pytest.raises(PluginError, match="the store 'one' is claimed by a and by b"):
             dashtam.plugins.open_store(Settings(store_url="one:"))
 
@@ -373,11 +357,7 @@ async def test_what_the_application_has_is_not_given_away(
         ("readers", {"ofx": LinesReader()}, "dashtam_readers answers a dict: return "),
         ("readers", "ofx", "dashtam_readers answers a str without name, read, recognizes: return "),
         ("providers", [Feed(name=5)], "dashtam_providers answers a Feed without a text for a name: return "),
-        (
-            "providers",
-            [LinesReader()],
-            "dashtam_providers answers a LinesReader without fetch, stable_ids: return ",
-        ),
+        ("providers", [LinesReader()], "dashtam_providers answers a LinesReader without fetch, stable_ids: "),
         ("stores", [open_memory_store], "dashtam_stores answers a list: return collections.abc.Mapping[str, "),
         ("stores", {"one": "two"}, "dashtam_stores answers a tuple: return "),
         ("commands", {5: adder}, "dashtam_commands answers a tuple: return "),
@@ -489,8 +469,7 @@ async def test_strict_settings_fail_the_start(install: Callable[..., Settings]) 
             pass
     assert str(caught.value).count("the reader 'lines' is claimed by a and by b") == 1
     assert str(caught.value).count("the plugin broken cannot be used: import failed: ZeroDivisionError") == 1
-    assert "fine" not in str(caught.value)
-    assert "unlisted" not in str(caught.value)
+    assert not re.search("fine|unlisted", str(caught.value))
     async with Dashtam.open(settings=Settings(plugins=("fine",), plugins_strict=True)) as dashtam:
         assert report(dashtam.plugins, "fine").active
 
@@ -503,15 +482,8 @@ def test_the_strict_setting(text: str, strict: bool) -> None:
     assert refused.message == "DASHTAM_PLUGINS_STRICT is 'yes' and should be one of true, false"
 
 
-async def test_plugins_that_are_given_must_work(tmp_path: Path) -> None:
-    """Who names their plugins is told at the start of any that does not work, whatever the settings say."""
-    with pytest.raises(PluginError, match="the plugin Misspelled cannot be used: dashtam_reeders is no hook"):
-        async with Dashtam.open(settings=Settings(), plugins=[Misspelled()]):
-            pass
-
-
-def wired(name: str, *bindings: Binding, factory: Any = Needy, **more: Any) -> ModuleType:
-    return plugin(name, routes=[Goal.handled_by(factory)], bindings=bindings, **more)
+def wired(name: str, *bindings: Binding) -> ModuleType:
+    return plugin(name, routes=[Goal.handled_by(Needy)], bindings=bindings)
 
 
 def refusing() -> Ledger:
@@ -528,7 +500,7 @@ class Unsaid(Query[int, Refused]):
         (wired("odd", BOOK), "nothing provides Ledger, needed by Book"),
         (wired("odd"), "nothing provides Book, needed by Needy"),
         (wired("odd", BOOK, provide(Ledger).by(refusing)), "KeyError: 'LEDGER_URL'"),
-        (plugin("odd", routes=[Unsaid.handled_by(Answering)], bindings=[LEDGER]), "Unsaid names no permission"),
+        (plugin("odd", routes=[GOAL, Unsaid.handled_by(Answering)]), "Unsaid names no permission"),
     ],
 )
 async def test_a_route_that_cannot_be_assembled(
@@ -538,12 +510,9 @@ async def test_a_route_that_cannot_be_assembled(
     vars(odd)["dashtam_routers"] = hookimpl(lambda: {"x": adder})
     fine = plugin("fine", routes=[Mine.SyncGoals.handled_by(Answering)])
     async with Dashtam.open(settings=install("theirs", odd=odd, fine=fine)) as dashtam:
-        found = report(dashtam.plugins, "odd")
-        assert problem(dashtam.plugins, "odd").startswith(
-            "does not fit: the routes of odd and their bindings are left out"
-        )
-        assert why in found.problems[0]
-        assert found.provides == ("router x",)
+        said = f"does not fit: the routes of odd and their bindings are left out: {why}"
+        assert problem(dashtam.plugins, "odd").startswith(said)
+        assert report(dashtam.plugins, "odd").provides == ("router x",)
         me = dashtam.acting_as(ANN)
         assert (await me.ask(Mine.SyncGoals())).unwrap() == 42
         with pytest.raises(PluginError, match=re.escape(why)):
@@ -556,12 +525,11 @@ async def test_a_route_that_cannot_be_assembled(
 @pytest.mark.parametrize("turned", [False, True])
 async def test_plugins_may_need_each_other(turned: bool) -> None:
     """What one binds another's handlers may need, in whichever order they are loaded; `overrides` count more."""
-    some = [wired("a", BOOK), plugin("b", bindings=[LEDGER])]
-    for overrides, number in (([], 7), ([provide(Ledger).value(Ledger(8))], 8)):
-        given: list[Binding] = overrides
-        async with Dashtam.open(
-            settings=Settings(), plugins=some[:: -1 if turned else 1], overrides=given
-        ) as dashtam:
+    a, b, own = wired("a", BOOK), plugin("b", bindings=[LEDGER]), provide(Ledger).value(Ledger(8))
+    both = [b, a] if turned else [a, b]
+    cases: list[tuple[list[ModuleType], list[Binding], int]] = [(both, [], 7), (both, [own], 8), ([a], [own], 8)]
+    for plugins, overrides, number in cases:
+        async with Dashtam.open(settings=Settings(), plugins=plugins, overrides=overrides) as dashtam:
             assert (await dashtam.acting_as(ANN).ask(Goal())).unwrap() == number
 
 
@@ -569,10 +537,9 @@ def test_a_plugin_of_two_distributions_is_nobodys(install: Callable[..., Setting
     """Neither is imported, and both distributions are named; one called as the built-in plugin is left out."""
     install("theirs", twice="1 / 0", memory="1 / 0")
     found = Plugins.installed(install("others", twice="1 / 0").plugins)
-    both = [each.problems for each in found.reports if each.name == "twice"]
-    assert {each.distribution for each in found.reports if each.name == "twice"} == {"theirs", "others"}
-    assert len(both) == 2
-    for (why,) in both:
+    both = {each.distribution: each.problems for each in found.reports if each.name == "twice"}
+    assert both.keys() == {"theirs", "others"}
+    for (why,) in both.values():
         assert re.match("contested: (theirs and others|others and theirs) have a plugin of this name", why)
     mine, taken = [each for each in found.reports if each.name == "memory"]
     assert (mine.provides, taken.provides) == (("store memory",), ())
@@ -601,26 +568,20 @@ def test_each_step_is_traced(install: Callable[..., Settings], caplog: pytest.Lo
     fine = plugin("fine", readers=[reader("a"), reader("b")], routers={}, stores=None)
     install("theirs", broken="1 / 0", fine=fine)
     plugins = Plugins.installed(["broken", "fine"])
-    steps = {
-        name: [(each["asked"], each["answer"]) for each in report(plugins, name).trace]
-        for name in ("broken", "fine")
-    }
-    assert steps == {
-        "broken": [("import", "ZeroDivisionError")],
-        "fine": [
-            ("import", "dashtam_readers, dashtam_routers, dashtam_stores"),
-            ("dashtam_readers", "reader a, reader b"),
-            ("dashtam_routers", "nothing"),
-            ("dashtam_stores", "PluginError"),
-        ],
-    }
-    logged = [vars(each) for each in caplog.records if each.getMessage() == "plugin asked"]
-    traced = [each["milliseconds"] for found in plugins.reports for each in found.trace]
-    assert [each["milliseconds"] for each in logged] == traced
-    assert all(isinstance(each, float) and each > 0 for each in traced)
-    assert ("fine", "dashtam_routers", "nothing") in [
-        (each["plugin"], each["asked"], each["answer"]) for each in logged
+    steps = [
+        (each["asked"], each["answer"]) for name in ("broken", "fine") for each in report(plugins, name).trace
     ]
+    assert steps == [
+        ("import", "ZeroDivisionError"),
+        ("import", "dashtam_readers, dashtam_routers, dashtam_stores"),
+        ("dashtam_readers", "reader a, reader b"),
+        ("dashtam_routers", "nothing"),
+        ("dashtam_stores", "PluginError"),
+    ]
+    logged = [vars(each) for each in caplog.records if each.getMessage() == "plugin asked"]
+    traced = [(found.name, *step.values()) for found in plugins.reports for step in found.trace]
+    assert [(each["plugin"], each["asked"], each["milliseconds"], each["answer"]) for each in logged] == traced
+    assert all(isinstance(milliseconds, float) for _, _, milliseconds, _ in traced)
 
 
 @pytest.mark.parametrize(

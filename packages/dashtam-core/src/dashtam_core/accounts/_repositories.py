@@ -13,7 +13,10 @@ from dashtam_core.accounts._types import AccountId, DocumentId, TransactionId
 
 @attrs.frozen(slots=True)
 class AccountOverview:
-    """An account with the latest balance of each kind."""
+    """An account with the latest balance of each kind.
+
+    The later `as_of` wins, then the later `reported_at` (none is the earliest), then what was added last.
+    """
 
     account: Account
     balances: tuple[Balance, ...]
@@ -36,15 +39,19 @@ class Accounts(Protocol):
     async def add_transactions(
         self, document_id: DocumentId | None, rows: Mapping[AccountId, Sequence[KeyedTransaction]], /
     ) -> Mapping[AccountId, int]:
-        """Adds the rows whose (account, dedupe_key, occurrence) is new; how many that were, for each account."""
+        """Adds the rows whose (account, dedupe_key, occurrence) is new; how many that were, for each account.
+
+        The document is added later in the same unit, for it says how many were new: a store that checks the
+        reference checks it at the commit. An account that is not the person's raises.
+        """
         ...
 
     async def add_balances(self, balances: Sequence[Balance], /) -> None:
-        """Adds the balances that were not there already."""
+        """Adds the balances that were not there already: equal in every field, where 1 and 1.00 are equal."""
         ...
 
     async def list_accounts(self, *, after: AccountId | None, limit: int) -> Sequence[AccountOverview]:
-        """Accounts in the order they were added."""
+        """Accounts by their id, which is the order they were made in, beginning beyond `after`."""
         ...
 
     async def find_account(self, account_id: AccountId, /) -> AccountOverview | None: ...

@@ -90,6 +90,7 @@ class AuditLog(Protocol):
         """Gives `sealer` up to `limit` entries that have no leaf yet, in the tree's order, and keeps its answer.
 
         One at a time, in all processes together. Answers how many were sealed; None if somebody else is at it.
+        Entries of a unit that is still open are left for later, or waited for by a store that has one writer.
         `sealer` may be called in another thread. Raises `UnavailableError` with the code `audit_tampered` where a
         leaf stands that no checkpoint covers.
         """

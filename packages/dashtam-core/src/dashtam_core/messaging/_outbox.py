@@ -80,7 +80,11 @@ class Deliveries(Protocol):
     """The way out of the outbox. Everything here works for all people, in transactions of its own."""
 
     async def register(self, subscribers: Mapping[str, Sequence[str]], /) -> None:
-        """Make known which subscriber wants which events, by name; what happens from now on is kept for it."""
+        """Make known which subscriber wants which events, by name; what happens from now on is kept for it.
+
+        Replaces what each of these wanted before, and drops what waits for it and is not wanted any more. Whoever
+        is not named here goes on as before.
+        """
         ...
 
     def next_for(self, subscriber: str, /) -> AbstractAsyncContextManager[Handover | None]:
@@ -88,7 +92,8 @@ class Deliveries(Protocol):
 
         Leaving the block records the delivery and commits it together with what the unit wrote; an exception
         rolls back both, and `RuntimeError` is raised if the unit was discarded: a delivery is made or it failed.
-        One delivery to a subscriber runs at a time, in all processes together.
+        One delivery to a subscriber runs at a time, in all processes together: who comes meanwhile gets None, in
+        the same process at once. From another, a store that has one writer may raise `UnavailableError` instead.
         """
         ...
 

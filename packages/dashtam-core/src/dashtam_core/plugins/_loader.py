@@ -25,7 +25,9 @@ from dashtam_core.store import OpenStore
 _BUILTIN: Final = "memory"
 _CORE: Final = "dashtam-core"
 _NOT_LISTED: Final = "not in DASHTAM_PLUGINS"
-_PACKAGES: Final = {"postgresql": "dashtam-postgres", "embedded": "dashtam-embedded dashtam-postgres"}
+_PACKAGES: Final = dict.fromkeys(("postgres", "postgresql"), "dashtam-postgres") | {
+    "embedded": "dashtam-embedded dashtam-postgres"
+}
 
 _log: Final = logging.getLogger(__name__)
 
@@ -81,9 +83,10 @@ class Plugins:
             plugins.add_installed(entry, problems=problems)
         missing = set(allowed or ()) - {report.name for report in plugins.reports}
         if missing:
+            there = ", ".join(sorted({report.name for report in plugins.reports}))
             raise PluginError(
-                f"DASHTAM_PLUGINS names {', '.join(sorted(missing))}, which no installed package provides: "
-                "correct the name or install the package"
+                f"DASHTAM_PLUGINS names {', '.join(sorted(missing))}, which no installed package provides "
+                f"(there is {there}): correct the name or install the package"
             )
         return plugins
 

@@ -1,0 +1,92 @@
+"""The way out of the outbox: to each subscriber, in the order of commits."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from dashtam_core.kernel import ANONYMOUS
+from dashtam_core.messaging import DeadLetter, Handover, OutboxLag, StoredEvent
+from dashtam_sqlite._database import Database
+from dashtam_sqlite._unit import SqliteUnit
+from dashtam_sqlite._values import read, seconds_since
+
+_NEXT: Final = "SELECT * FROM deliveries WHERE subscriber = ? AND due_at <= ? ORDER BY position LIMIT 1"
+_UNWANTED: Final = """
+DELETE FROM deliveries WHERE subscriber = ?1 AND name NOT IN (SELECT name FROM subscriptions WHERE subscriber = ?1)
+"""
+_FAILED: Final = """
+UPDATE deliveries SET attempts = ?, problem = ?, failed_at = ?, due_at = ? WHERE event_id = ? AND subscriber = ?
+"""
+_DEAD: Final = "SELECT * FROM deliveries WHERE due_at IS NULL ORDER BY failed_at DESC, position DESC LIMIT ?"
+_RETRY: Final = """
+UPDATE deliveries SET attempts = 0, due_at = ?1 WHERE due_at IS NULL AND (?2 IS NULL OR event_id = ?2)
+"""
+_LAG: Final = """
+SELECT count(due_at), count(*) - count(due_at), min(told_at) FILTER (WHERE due_at IS NOT NULL) FROM deliveries
+"""
+
+
+class SqliteDeliveries:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._turns: set[str] = set()
+        self._announced = asyncio.Event()
+
+    async def register(self, subscribers: Mapping[str, Sequence[str]], /) -> None:
+        async with self._database.transaction() as sql:
+            for subscriber, events in subscribers.items():
+                await sql.run("DELETE FROM subscriptions WHERE subscriber = ?", subscriber)
+                await sql.insert("subscriptions", [{"subscriber": subscriber, "name": name} for name in events])
+                await sql.run(_UNWANTED, subscriber)
+
+    @asynccontextmanager
+    async def next_for(self, subscriber: str, /) -> AsyncGenerator[Handover | None]:
+        if subscriber in self._turns:
+            yield None
+            return
+        self._turns.add(subscriber)
+        try:
+            async with SqliteUnit(self._database, ANONYMOUS) as unit:
+                rows = await unit.sql.fetch(_NEXT, subscriber, datetime.now(UTC))
+                if not rows:
+                    yield None
+                    return
+                event, attempts, position = read(rows[0], StoredEvent), rows[0]["attempts"], rows[0]["position"]
+                unit.user_id = event.user_id
+                yield Handover(event, unit, attempts + 1)
+                if unit.discarded:
+                    raise RuntimeError("a delivery that cannot be made ends in an exception: do not discard it")
+                await unit.sql.run("DELETE FROM deliveries WHERE position = ?", position)
+        finally:
+            self._turns.discard(subscriber)
+
+    async def failed(self, handover: Handover, subscriber: str, problem: str, *, retry_in: float | None) -> None:
+        now, event_id = datetime.now(UTC), handover.event.event_id
+        due_at = None if retry_in is None else now + timedelta(seconds=retry_in)
+        async with self._database.transaction() as sql:
+            await sql.run(_FAILED, handover.attempt, problem, now, due_at, event_id, subscriber)
+
+    async def dead(self, *, limit: int) -> Sequence[DeadLetter]:
+        rows = await self._database.look(_DEAD, limit)
+        return [read(row, DeadLetter, event=read(row, StoredEvent)) for row in rows]
+
+    async def retry(self, event_id: UUID | None = None, /) -> int:
+        async with self._database.transaction() as sql:
+            return await sql.run(_RETRY, datetime.now(UTC), event_id)
+
+    async def lag(self) -> OutboxLag:
+        ((waiting, dead, oldest),) = await self._database.look(_LAG)
+        return OutboxLag(waiting, 0, dead, seconds_since(oldest))
+
+    async def announce(self) -> None:
+        """Wakes who waits in this process; another one looks again by itself."""
+        self._announced.set()
+        self._announced = asyncio.Event()
+
+    async def wait(self, seconds: float, /) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._announced.wait()

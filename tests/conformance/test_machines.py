@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager, suppress
 
 import asyncpg
 import pytest
+from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 
 import dashtam_postgres
@@ -50,7 +51,8 @@ def test_postgres_answers_as_memory_does(database: Database) -> None:
         async with dashtam_postgres.open_store(database.app_url) as store:
             yield store
 
-    run_state_machine_as_test(store_machine(emptied))
+    fewer = settings() if FULL else settings(max_examples=25)
+    run_state_machine_as_test(store_machine(emptied), settings=fewer)
 
 
 @pytest.mark.parametrize("what", ["transaction", "balance"])

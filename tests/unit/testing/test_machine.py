@@ -29,13 +29,6 @@ from dashtam_core.store import Store
 from dashtam_core.testing._machine import OpenStore, store_machine
 
 
-class RollbackForgetsBalances(MemoryAccounts):
-    async def add_balances(self, balances: Sequence[Balance], /) -> None:
-        before = [*self.unit._undo]
-        await super().add_balances(balances)
-        self.unit._undo[:] = before
-
-
 class PagesSkipEquals(MemoryAccounts):
     async def list_transactions(
         self, wanted: TransactionFilter, /, *, after: tuple[date, TransactionId] | None, limit: int
@@ -133,7 +126,6 @@ def planted(bug: Any) -> OpenStore:
 @pytest.mark.parametrize(
     "bug",
     [
-        RollbackForgetsBalances,
         PagesSkipEquals,
         LastDayIsLeftOut,
         OccurrenceIsIgnored,

@@ -1,9 +1,7 @@
-"""From a file's bytes to regular text: character sets, comments, CDATA, sloppy tags and character references."""
+"""From a file's bytes to its text: which character set they are in, whatever the file says."""
 
 import codecs
-import html
 import re
-import sys
 from typing import Final
 
 import attrs
@@ -26,13 +24,6 @@ _LEGACY: Final = re.compile(
     r"cp125\d|iso8859-\d+|cp437|cp85\d|koi8-[ru]|shift_jis|euc_jp|euc_kr|gb2312|gbk|gb18030|big5"
 )
 _HEAD: Final = 16 * 1024
-
-_MARKUP: Final = re.compile(r"<!--|<!\[CDATA\[")
-_IRREGULAR: Final = re.compile(r"<(?!/?[A-Z][A-Z0-9._-]*>)")
-_TAG: Final = re.compile(r"<(?:(/?)\s*+(?:[\w.-]++:)?([A-Za-z][\w.-]*+)(?:\s[^<>]*+)?/?>)?+", re.ASCII)
-_REFERENCE: Final = re.compile(r"&(?:#(\d{1,7})|#x([0-9a-f]{1,6})|(amp|lt|gt|quot|apos|nbsp));", re.IGNORECASE)
-_NAMED: Final = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'", "nbsp": " "}
-_CHARACTERS: Final = re.compile(r"[\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 @attrs.frozen
@@ -99,46 +90,3 @@ def _iana(codec: str) -> str:
         if codec.startswith(ours):
             return codec.replace(ours, theirs)
     return codec
-
-
-def without_comments(text: str) -> str:
-    """The text without comments; what CDATA sections hold is escaped as other text is."""
-    parts: list[str] = []
-    at = 0
-    while found := _MARKUP.search(text, at):
-        comment = found[0] == "<!--"
-        end = text.find("-->" if comment else "]]>", found.end())
-        if end < 0:
-            break
-        parts += text[at : found.start()], "" if comment else html.escape(text[found.end() : end], quote=False)
-        at = end + 3
-    return "".join([*parts, text[at:]]) if parts else text
-
-
-def regular(text: str) -> str:
-    """The text with every tag as `<NAME>` or `</NAME>`, in capitals, and `<` nowhere else.
-
-    Attributes, prefixes and the slash of an empty element go: an empty element is one without a value.
-    """
-    return _TAG.sub(_regular_tag, text) if _IRREGULAR.search(text) else text
-
-
-def _regular_tag(found: re.Match[str]) -> str:
-    return f"<{found[1]}{found[2].upper()}>" if found[2] else "&lt;"
-
-
-def plain(value: str) -> str:
-    """A value as a person reads it: its ends stripped, its character references resolved, once.
-
-    Known are the five of XML, numbers, and `&nbsp;`, which OFX 1 lists (section 2.3.2.1) and banks write in
-    OFX 2 as well; any other stays as printed. No document type is read, so no entity can be defined.
-    """
-    return (_REFERENCE.sub(_character, value) if "&" in value else value).strip()
-
-
-def _character(found: re.Match[str]) -> str:
-    decimal, hexadecimal, name = found.groups()
-    if name:
-        return _NAMED[name.lower()]
-    code = int(decimal) if decimal else int(hexadecimal, 16)
-    return chr(code) if code <= sys.maxunicode and _CHARACTERS.match(chr(code)) else found[0]

@@ -1,20 +1,12 @@
-"""The values of OFX as banks really print them: days, instants and amounts. What cannot be read is None."""
+"""Amounts and currencies as banks really print them. What cannot be read is None."""
 
 import re
 from collections.abc import Iterable
-from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Final
 
 from dashtam_core.kernel import MAX_DIGITS, Currency
-
-_DAY: Final = re.compile(r"(\d{4})([-/]?)(\d\d)\2(\d\d)", re.ASCII)
-_TIME: Final = re.compile(r"(\d\d)(?::?(\d\d)(?::?(\d\d)(?:[.,:](\d{1,6})\d*)?)?)?(?!\d)\s*", re.ASCII)
-_ZONE: Final = re.compile(r"\[\s*([+-]?\d{1,2})(?:\.(\d{1,2}))?\s*(?::[^\]]*)?\]?|Z", re.ASCII)
-_MAX_OFFSET: Final = timedelta(hours=14)
-_YEARS: Final = range(1900, 2200)
-_MINUTES_PRINTED: Final = {"30", "45"}
 
 _MAX_TEXT: Final = 64
 _THOUSAND: Final = 3
@@ -29,59 +21,14 @@ _AMOUNT: Final = re.compile(
     rf"((?:[0-9]|[.,](?=[0-9]))[0-9{_GROUPING}\s]*+){_CURRENCY_SIGN}([+{_MINUS}-]?)(\))?"
 )
 _GROUPED: Final = re.compile(rf"\d*+|\d{{1,3}}([{_GROUPING}])(?:\d{{2,3}}\1)*\d{{3}}", re.ASCII)
-_PRINTED_AMOUNTS: Final = re.compile(r"<(?:TRNAMT|BALAMT)>([^<]{1,64})")
+_PRINTED_AMOUNTS: Final = re.compile(
+    r"<(?:[\w.-]{1,40}:)?(?:TRNAMT|BALAMT|TOTAL|UNITS|UNITPRICE|MKTVAL|AVAILCASH)\s*>([^<]{1,64})", re.IGNORECASE
+)
 
 _CODE: Final = re.compile(r"[A-Za-z]{3}")
 
 NO_CURRENCY: Final = Currency("XXX")
 """ISO 4217's code for no currency: where a bank names none, none is guessed."""
-
-
-def day_and_instant(text: str) -> tuple[date | None, datetime | None]:
-    """The calendar day as printed, and the instant in UTC if both a time and a zone are printed.
-
-    OFX (section 3.2.8) takes GMT where no zone is printed; banks print their local day and mean it, so
-    without a zone there is no instant, and no zone ever moves the day.
-    """
-    return _day_and_instant(text[:_MAX_TEXT])
-
-
-@lru_cache(maxsize=4096)
-def _day_and_instant(text: str) -> tuple[date | None, datetime | None]:
-    found = _DAY.match(text)
-    if not found or int(found[1]) not in _YEARS:
-        return None, None
-    try:
-        day = date(int(found[1]), int(found[3]), int(found[4]))
-    except ValueError:
-        return None, None
-    rest = text[found.end() :].lstrip("T ")
-    time = _TIME.match(rest)
-    if rest[:1].isdigit() and not time:
-        return None, None
-    return day, _instant(day, time, rest[time.end() :]) if time else None
-
-
-def _instant(day: date, time: re.Match[str], zone_text: str) -> datetime | None:
-    zone = _ZONE.fullmatch(zone_text)
-    if not zone:
-        return None
-    offset = _offset(zone)
-    hour, minute, second = (int(part or 0) for part in time.group(1, 2, 3))
-    micro = int((time[4] or "").ljust(6, "0"))
-    try:
-        local = datetime(day.year, day.month, day.day, hour, minute, second, micro, UTC)
-    except ValueError:
-        return None
-    return local - offset if abs(offset) <= _MAX_OFFSET else None
-
-
-def _offset(zone: re.Match[str]) -> timedelta:
-    """Hours with a decimal fraction (`+5.5`); some banks print minutes (`-3.30`), which no fraction looks like."""
-    hours, fraction = zone[1] or "0", zone[2] or "0"
-    minutes = int(fraction) if fraction in _MINUTES_PRINTED else Decimal(f"0.{fraction}") * 60
-    size = timedelta(hours=abs(int(hours)), minutes=int(minutes))
-    return -size if hours.startswith("-") else size
 
 
 def currency(text: str) -> Currency | None:
@@ -97,13 +44,19 @@ class Amounts:
     document prove that the decimal mark here is the other one.
     """
 
-    def __init__(self, document: str = "") -> None:
-        self._document = document
+    def __init__(self, printed: Iterable[str] = ()) -> None:
+        """`printed` are the document's amounts: gone through once, and only if one of them is in doubt."""
+        self._printed = printed
+
+    @classmethod
+    def of_elements(cls, document: str) -> "Amounts":
+        """With what stands in the elements of OFX that hold amounts."""
+        return cls(found[1] for found in _PRINTED_AMOUNTS.finditer(document))
 
     @cached_property
     def _mark(self) -> str | None:
         """The decimal mark, if the document proves one and only one."""
-        printed = (_AMOUNT.fullmatch(found[1].strip()) for found in _PRINTED_AMOUNTS.finditer(self._document))
+        printed = (_AMOUNT.fullmatch(text.strip()) for text in self._printed)
         marks = _proven(found[4] for found in printed if found)
         return marks.pop() if len(marks) == 1 else None
 

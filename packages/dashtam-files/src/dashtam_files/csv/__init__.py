@@ -1,0 +1,7 @@
+"""CSV as banks and services export it: by a profile, or by what the content shows."""
+
+from dashtam_files.csv._profile import CsvProfile
+from dashtam_files.csv._propose import Proposal, propose
+from dashtam_files.csv._reader import CsvReader
+
+__all__ = ["CsvProfile", "CsvReader", "Proposal", "propose"]

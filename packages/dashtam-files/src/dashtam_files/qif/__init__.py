@@ -1,0 +1,5 @@
+"""QIF, the Quicken Interchange Format."""
+
+from dashtam_files.qif._reader import QifReader
+
+__all__ = ["QifReader"]

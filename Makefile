@@ -10,7 +10,7 @@ BIN := .venv/bin
 PACKAGES := $(wildcard packages/*)
 INSTALLED := .venv/.installed
 
-.PHONY: help run test prove check format size bench lock clean install
+.PHONY: help run test prove check format size bench fuzz lock clean install
 help: ## List the commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
 
@@ -54,9 +54,13 @@ bench: install ## Every benchmark, each beside its limit
 	@$(UV) pip install --quiet --python $(BIN)/python -c constraints.txt --group bench
 	@for b in benchmarks/bench_*.py; do echo "== $$b"; $(BIN)/python $$b || exit 1; done
 
+fuzz: install ## Throw bytes at a statement reader: make fuzz READER=ofx SECONDS=600
+	@$(UV) pip install --quiet --python $(BIN)/python -c constraints.txt --group fuzz
+	@folder=$$(mktemp -d) && $(BIN)/python tests/fuzz/fuzz.py $(READER) $(SECONDS) $$folder; code=$$?; rm -rf $$folder; exit $$code
+
 lock: | $(filter .tools/%,$(UV)) ## Resolve constraints.txt anew, and the oldest versions that the packages take
 	$(UV) pip compile --quiet --universal --python-version 3.13 --no-header --no-annotate --no-emit-package dashtam-core \
-		$(ARGS) --group dev --group bench $(foreach p,$(PACKAGES),$(p)/pyproject.toml) --all-extras scripts/build-requirements.in -o constraints.txt
+		$(ARGS) --group dev --group bench --group fuzz $(foreach p,$(PACKAGES),$(p)/pyproject.toml) --all-extras scripts/build-requirements.in -o constraints.txt
 	@sed -i.bak '/^-e /d' constraints.txt && rm constraints.txt.bak
 	$(UV) pip compile --quiet --universal --python-version 3.13 --no-header --no-annotate --no-emit-package dashtam-core \
 		--resolution lowest-direct $(foreach p,$(PACKAGES),$(p)/pyproject.toml) --all-extras -o tests/wheels/lowest.txt

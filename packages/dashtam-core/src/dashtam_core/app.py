@@ -11,8 +11,8 @@ from typing import Any, Final, Self, cast
 
 import attrs
 
-from dashtam_core import accounts, audit, connections, identity, messaging
-from dashtam_core.accounts import Ingestion, StatementReaders
+from dashtam_core import accounts, audit, connections, identity, messaging, portfolio
+from dashtam_core.accounts import Ingestion, Reading, StatementReaders, StatementWriters
 from dashtam_core.audit import (
     Attempt,
     AuditLog,
@@ -77,7 +77,14 @@ DRAIN_SECONDS: Final = 5.0
 """How long subscribers that are still being told may take when the application ends."""
 
 _LIBRARY: Final = Origin()
-_ROUTES: Final = (*messaging.ROUTES, *audit.ROUTES, *identity.ROUTES, *accounts.ROUTES, *connections.ROUTES)
+_ROUTES: Final = (
+    *messaging.ROUTES,
+    *audit.ROUTES,
+    *identity.ROUTES,
+    *accounts.ROUTES,
+    *connections.ROUTES,
+    *portfolio.ROUTES,
+)
 _OF_REQUEST: Final = (Subject, UnitOfWork, Outgoing, Notes)
 _KEY_FILE: Final = "master.key"
 
@@ -291,6 +298,8 @@ def _defaults(
     return (
         provide(Clock).by(SystemClock),
         provide(StatementReaders).value(StatementReaders(plugins.readers, settings.import_max_bytes)),
+        provide(StatementWriters).value(StatementWriters(plugins.writers)),
+        provide(Reading).by(Reading, closing=_close_reading),
         provide(Ingestion).by(Ingestion),
         provide(Providers).value(Providers(plugins.providers)),
         provide(EventBus).by(bus, closing=lambda bus: bus.close(DRAIN_SECONDS)),
@@ -304,6 +313,10 @@ def _defaults(
         provide(Relay).by(relay),
         *REPOSITORIES,
     )
+
+
+async def _close_reading(reading: Reading) -> None:
+    reading.close()
 
 
 async def _ping(store: Store) -> None:

@@ -66,9 +66,14 @@ class Settings:
 
     @classmethod
     def load(cls, file: Path = Path(".env")) -> "Result[Settings, ValueRefused]":
-        """Settings from the environment, and from `file` for what it does not say. Takes the extra `cli`."""
-        from dotenv import dotenv_values
-
+        """Settings from the environment, and from `file` for what it does not say; to read one takes `[cli]`."""
+        if not file.exists():
+            return cls.read(os.environ)
+        try:
+            from dotenv import dotenv_values
+        except ModuleNotFoundError:
+            missing = f"{file} is there and nothing reads it: pip install 'dashtam-core[cli]'"
+            return Failure(ValueRefused(KernelCode.SETTING_INVALID, missing))
         try:
             written = dotenv_values(file, interpolate=False)
         except (OSError, UnicodeDecodeError) as error:

@@ -5,11 +5,12 @@ from enum import StrEnum
 from typing import Protocol
 
 from dashtam_core import messaging
-from dashtam_core.accounts import Accounts, Documents
+from dashtam_core.accounts import Accounts, Documents, Transactions
 from dashtam_core.audit import AuditLog, AuditTrail, PersonKeys
 from dashtam_core.container import Binding, provide
 from dashtam_core.identity import ApiTokens, People
 from dashtam_core.kernel import Subject
+from dashtam_core.portfolio import Matches
 
 __all__ = ["REPOSITORIES", "Capability", "OpenStore", "Store", "UnitOfWork"]
 
@@ -42,7 +43,13 @@ class UnitOfWork(messaging.UnitOfWork, Protocol):
     def accounts(self) -> Accounts: ...
 
     @property
+    def transactions(self) -> Transactions: ...
+
+    @property
     def documents(self) -> Documents: ...
+
+    @property
+    def matches(self) -> Matches: ...
 
     @property
     def tokens(self) -> ApiTokens: ...
@@ -89,8 +96,16 @@ def _accounts(unit: UnitOfWork) -> Accounts:
     return unit.accounts
 
 
+def _transactions(unit: UnitOfWork) -> Transactions:
+    return unit.transactions
+
+
 def _documents(unit: UnitOfWork) -> Documents:
     return unit.documents
+
+
+def _matches(unit: UnitOfWork) -> Matches:
+    return unit.matches
 
 
 def _people(unit: UnitOfWork) -> People:
@@ -103,7 +118,9 @@ def _tokens(unit: UnitOfWork) -> ApiTokens:
 
 REPOSITORIES: tuple[Binding, ...] = (
     provide(Accounts).by(_accounts),
+    provide(Transactions).by(_transactions),
     provide(Documents).by(_documents),
+    provide(Matches).by(_matches),
     provide(ApiTokens).by(_tokens),
     provide(People).by(_people),
 )

@@ -16,6 +16,11 @@ def answer(view: object, *, status: int = 200, headers: Mapping[str, str] | None
     return Response(to_json(view), status, {**PRIVATE, **(headers or {})}, "application/json")
 
 
+def no_content() -> Response:
+    """That it is done, and that there is no more to say."""
+    return Response(status_code=204, headers=PRIVATE)
+
+
 def page_answer[T](page: Page[T], view: Callable[[T], object]) -> Response:
     """A page of anything: its items, and the cursor for the next one or null."""
     return answer({"items": [view(item) for item in page.items], "next_cursor": page.next_cursor})

@@ -9,12 +9,26 @@ from fastapi import APIRouter, Depends
 from dashtam_core import Dashtam
 from dashtam_core.settings import IMPORT_MAX_BYTES
 from dashtam_fastapi._accounts import accounts
+from dashtam_fastapi._annotations import annotations
 from dashtam_fastapi._callers import ActorDependency, Finder, SubjectDependency, acting, remember
+from dashtam_fastapi._exports import exports
 from dashtam_fastapi._imports import imports
+from dashtam_fastapi._matches import duplicates, transfers
+from dashtam_fastapi._positions import positions
 from dashtam_fastapi._problems import documented
 from dashtam_fastapi._transactions import transactions
 
-_RESOURCES: Final = {"imports": imports, "accounts": accounts, "transactions": transactions}
+_RESOURCES: Final = {
+    "imports": imports,
+    "accounts": accounts,
+    "transactions": transactions,
+    "exports": exports,
+    "transfers": transfers,
+    "duplicates": duplicates,
+}
+_PARTS: Final = (annotations, positions)
+"""What stands below one of these."""
+
 _log: Final = logging.getLogger(__name__)
 
 
@@ -32,7 +46,7 @@ def router(
     this Dashtam belongs to. `import_max_bytes` is how large an uploaded file may be. Errors are problem details;
     an exception that nobody expected is left to your application.
     """
-    resources = [("", each) for each in _RESOURCES.values()]
+    resources = [("", each) for each in (*_RESOURCES.values(), *_PARTS)]
     if not callable(dashtam):
         resources += _made_by(dashtam.plugins.routers)
     return _below_v1(resources, acting(dashtam, subject=subject), import_max_bytes)

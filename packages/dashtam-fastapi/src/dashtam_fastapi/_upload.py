@@ -1,4 +1,4 @@
-"""The one file of a multipart/form-data body (RFC 7578): read as it comes, kept once, and never on disk."""
+"""The file of a multipart/form-data body (RFC 7578), and a profile beside it: read as it comes, never on disk."""
 
 from io import BytesIO
 from typing import Final
@@ -14,6 +14,7 @@ from dashtam_fastapi._problems import ProblemError, in_body, invalid
 
 MULTIPART: Final = "multipart/form-data"
 PART: Final = "file"
+PROFILE: Final = "profile"
 _OVERHEAD: Final = 64 * 1024
 """What boundaries and the headers of parts may add to the file, in bytes."""
 
@@ -22,10 +23,11 @@ _OVERHEAD: Final = 64 * 1024
 class Upload:
     data: bytes = attrs.field(repr=False)
     filename: str
+    profile: str | None
 
 
 async def read_upload(request: Request, max_bytes: int) -> Upload:
-    """The part `file` of the body. What is not one file of at most `max_bytes` ends the request, at once."""
+    """The parts `file` and `profile` of the body. What is not one file of at most `max_bytes` ends the request."""
     sent, options = parse_options_header(request.headers.get("content-type"))
     if sent.decode("latin-1") != MULTIPART:
         raise ProblemError(
@@ -57,16 +59,19 @@ async def _read(request: Request, boundary: bytes, max_bytes: int) -> Upload:
         raise _malformed("it ends before its last boundary")
     if part.filename is None:
         raise _not_one_file()
-    return Upload(part.data.getvalue(), part.filename.decode("utf-8", "replace"))
+    profile = None if part.profile is None else part.profile.getvalue().decode("utf-8", "replace")
+    return Upload(part.data.getvalue(), part.filename.decode("utf-8", "replace"), profile)
 
 
 @attrs.define
 class _Part:
-    """Hears the parser, and refuses anything but one file."""
+    """Hears the parser, and refuses anything but one file and one profile."""
 
     data: BytesIO = attrs.field(factory=BytesIO)
     filename: bytes | None = None
+    profile: BytesIO | None = None
     whole: bool = False
+    _into: BytesIO = attrs.field(factory=BytesIO)
     _name: bytes = b""
     _value: bytes = b""
     _disposition: bytes = b""
@@ -97,19 +102,23 @@ class _Part:
 
     def _on_headers_finished(self) -> None:
         _, options = parse_options_header(self._disposition)
-        if self.filename is not None or options.get(b"name") != PART.encode() or b"filename" not in options:
+        self._disposition, name = b"", options.get(b"name")
+        if name == PROFILE.encode() and self.profile is None:
+            self.profile = self._into = BytesIO()
+        elif name == PART.encode() and self.filename is None and b"filename" in options:
+            self.filename, self._into = options[b"filename"], self.data
+        else:
             raise _not_one_file()
-        self.filename, self._disposition = options[b"filename"], b""
 
     def _on_part_data(self, chunk: bytes, start: int, end: int) -> None:
-        self.data.write(memoryview(chunk)[start:end])
+        self._into.write(memoryview(chunk)[start:end])
 
     def _on_end(self) -> None:
         self.whole = True
 
 
 def _not_one_file() -> ProblemError:
-    return invalid([in_body(PART, f"send exactly one part, named {PART}, with a filename")])
+    return invalid([in_body(PART, f"send one part named {PART} with a filename, and beside it {PROFILE} at most")])
 
 
 def _malformed(why: str) -> ProblemError:

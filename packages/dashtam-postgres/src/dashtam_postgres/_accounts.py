@@ -1,12 +1,13 @@
-"""Accounts with their balances, and the transactions of `_transactions`."""
+"""Accounts with their balances and holdings, and the transactions of `_transactions`."""
 
-from collections.abc import Mapping, Sequence
-from datetime import date
+import hashlib
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date, datetime
 from typing import Any, Final, Protocol
 
 import asyncpg
 import attrs
-from sqlalchemy import Row, Select, select, tuple_
+from sqlalchemy import Row, Select, func, select, tuple_
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -16,21 +17,31 @@ from dashtam_core.accounts import (
     AccountOverview,
     AccountStatus,
     AccountType,
+    Annotation,
     Balance,
     BalanceKind,
     BalanceOrigin,
     DocumentId,
+    Holding,
     KeyedTransaction,
     Transaction,
     TransactionFilter,
     TransactionId,
+    from_json,
+    to_json,
 )
-from dashtam_core.kernel import Money, UserId
+from dashtam_core.kernel import DateRange, Money, UserId
 from dashtam_postgres import _transactions
 from dashtam_postgres._tables import account as account_table
 from dashtam_postgres._tables import balance as balance_table
+from dashtam_postgres._tables import holding as holding_table
 from dashtam_postgres._transactions import currency, storable
 
+_CLEAR: Final = "DELETE FROM annotation WHERE user_id = $1 AND transaction_id = $2"
+_ANNOTATE: Final = """
+INSERT INTO annotation (user_id, transaction_id, annotation) VALUES ($1, $2, $3)
+ON CONFLICT (user_id, transaction_id) DO UPDATE SET annotation = excluded.annotation
+"""
 _BATCH: Final = 1000
 """Rows in one statement: PostgreSQL takes 65,535 parameters at most."""
 
@@ -48,6 +59,8 @@ class Unit(Protocol):
 
     async def lock(self, *names: object) -> bool: ...
 
+    async def wait_for(self, *names: object) -> None: ...
+
 
 @attrs.frozen
 class PostgresAccounts:
@@ -56,6 +69,7 @@ class PostgresAccounts:
     async def add_accounts(self, accounts: Sequence[Account], /) -> Sequence[Account]:
         if not accounts:
             return ()
+        await self.unit.wait_for("ingestion", self.unit.user_id)
         # In one order everywhere, so that two imports never wait for each other.
         ordered = sorted(accounts, key=_known_by)
         for some in _batches([self._account_row(account) for account in ordered]):
@@ -66,11 +80,6 @@ class PostgresAccounts:
             found = await self.unit.connection.execute(self._mine(select(account_table)).where(keys.in_(part)))
             stored |= {_known_by(account): account for account in map(_account, found)}
         return [stored[_known_by(account)] for account in accounts]
-
-    async def add_transactions(
-        self, document_id: DocumentId | None, rows: Mapping[AccountId, Sequence[KeyedTransaction]], /
-    ) -> Mapping[AccountId, int]:
-        return await _transactions.add(self.unit.raw, self.unit.user_id, document_id, rows)
 
     async def add_balances(self, balances: Sequence[Balance], /) -> None:
         accounts = {balance.account_id for balance in balances}
@@ -91,10 +100,29 @@ class PostgresAccounts:
         )
         return found[0] if found else None
 
-    async def list_transactions(
-        self, wanted: TransactionFilter, /, *, after: tuple[date, TransactionId] | None, limit: int
-    ) -> Sequence[Transaction]:
-        return await _transactions.page(self.unit.raw, self.unit.user_id, wanted, after, limit)
+    async def add_holdings(self, holdings: Sequence[Holding], /) -> None:
+        await _transactions.require_own(
+            self.unit.raw, self.unit.user_id, {holding.account_id for holding in holdings}
+        )
+        rows = [self._holding_row(holding) for holding in sorted(holdings, key=_holding_order)]
+        for some in _batches(rows):
+            await self.unit.connection.execute(insert(holding_table).on_conflict_do_nothing().values(some))
+
+    async def list_balances(
+        self, account_id: AccountId, /, *, from_date: date, to_date: date
+    ) -> Sequence[Balance]:
+        c = balance_table.c
+        mine = (c.user_id == self.unit.user_id) & (c.account_id == account_id)
+        wanted = select(balance_table).where(mine, c.as_of.between(from_date, to_date))
+        order = (c.as_of, c.kind, c.reported_at.asc().nulls_first(), c.balance_id)
+        return [_balance(row) for row in await self.unit.connection.execute(wanted.order_by(*order))]
+
+    async def list_holdings(self, account_id: AccountId, /) -> Sequence[Holding]:
+        c = holding_table.c
+        mine = (c.user_id == self.unit.user_id) & (c.account_id == account_id)
+        latest = select(func.max(c.as_of)).where(mine).scalar_subquery()
+        wanted = select(c.holding).where(mine, c.as_of == latest).order_by(c.holding_id)
+        return [from_json(row, Holding) for row in await self.unit.connection.scalars(wanted)]
 
     async def _overviews(self, wanted: Select[Any]) -> list[AccountOverview]:
         accounts = [_account(row) for row in await self.unit.connection.execute(wanted)]
@@ -137,6 +165,53 @@ class PostgresAccounts:
             "origin": balance.origin.value,
         }
 
+    def _holding_row(self, holding: Holding) -> dict[str, Any]:
+        return {
+            "account_id": holding.account_id,
+            "user_id": self.unit.user_id,
+            "as_of": holding.as_of,
+            "security_key": hashlib.sha256(to_json(holding.security).encode()).digest(),
+            "holding": to_json(holding),
+        }
+
+
+@attrs.frozen
+class PostgresTransactions:
+    unit: Unit
+
+    async def add(
+        self, document_id: DocumentId | None, rows: Mapping[AccountId, Sequence[KeyedTransaction]], /
+    ) -> Mapping[AccountId, int]:
+        return await _transactions.add(self.unit.raw, self.unit.user_id, document_id, rows)
+
+    async def change(self, rows: Sequence[Transaction], /) -> None:
+        await _transactions.change(self.unit.raw, self.unit.user_id, rows)
+
+    async def find(
+        self,
+        wanted: TransactionFilter,
+        /,
+        *,
+        after: tuple[date, TransactionId] | None = None,
+        limit: int | None = None,
+    ) -> Sequence[Transaction]:
+        return await _transactions.page(self.unit.raw, self.unit.user_id, wanted, after, limit)
+
+    async def mark_missing(
+        self, account_id: AccountId, window: DateRange, sent: Collection[tuple[bytes, int]], at: datetime, /
+    ) -> None:
+        keys, occurrences = [key for key, _ in sent], [nth for _, nth in sent]
+        days = (self.unit.user_id, account_id, window.start, window.end)
+        await self.unit.raw.execute(_transactions.MARK_MISSING, *days, keys, occurrences, at)
+
+    async def annotate(self, annotation: Annotation, /) -> None:
+        id_, user_id = annotation.transaction_id, self.unit.user_id
+        await _transactions.require_rows(self.unit.raw, user_id, [id_])
+        if annotation == Annotation(transaction_id=id_):
+            await self.unit.raw.execute(_CLEAR, user_id, id_)
+        else:
+            await self.unit.raw.execute(_ANNOTATE, user_id, id_, to_json(annotation))
+
 
 def _batches[T](rows: Sequence[T]) -> list[Sequence[T]]:
     return [rows[start : start + _BATCH] for start in range(0, len(rows), _BATCH)]
@@ -149,6 +224,10 @@ def _known_by(account: Account) -> tuple[str, bytes]:
 def _balance_order(balance: Balance) -> tuple[Any, ...]:
     """One order everywhere, as for accounts; equals stay as they came, so that the last of them is the latest."""
     return balance.account_id, balance.kind.value, balance.as_of
+
+
+def _holding_order(holding: Holding) -> tuple[Any, ...]:
+    return holding.account_id, holding.as_of
 
 
 def _account(row: Row[Any]) -> Account:
@@ -166,6 +245,7 @@ def _account(row: Row[Any]) -> Account:
         institution=row.institution,
         status=AccountStatus(row.status),
         created_at=row.created_at,
+        number_hash=row.number_hash,
     )
 
 

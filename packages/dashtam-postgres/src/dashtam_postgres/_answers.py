@@ -1,12 +1,9 @@
-from datetime import timedelta
 from typing import Final
 
 import attrs
 
-from dashtam_core.messaging import KeptAnswer, KeyState
+from dashtam_core.messaging import KEPT_FOR, KeptAnswer, KeyState
 from dashtam_postgres._accounts import Unit
-
-KEPT_FOR: Final = timedelta(hours=24)
 
 _FIND: Final = """
 SELECT fingerprint, answer, created_at < now() - $4::interval AS expired FROM idempotency

@@ -11,8 +11,11 @@ from dashtam_core.audit import PersonKey
 from dashtam_postgres._accounts import Unit
 
 _KINDS: Final = {
+    "match": None,
+    "annotation": None,
     "transaction": "transactions",
     "balance": "balances",
+    "holding": None,
     "import_document": "documents",
     "account": "accounts",
     "api_token": "tokens",

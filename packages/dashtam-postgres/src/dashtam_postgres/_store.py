@@ -10,9 +10,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from dashtam_core.kernel import ANONYMOUS, Subject, UnavailableCode, UnavailableError
+from dashtam_core.messaging import KEPT_FOR
 from dashtam_core.store import Capability
 from dashtam_postgres import _connect
-from dashtam_postgres._answers import KEPT_FOR
 from dashtam_postgres._audit import PostgresAuditLog
 from dashtam_postgres._deliveries import CLEAR, PostgresDeliveries
 from dashtam_postgres._lease import Lease

@@ -27,7 +27,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP
 
 from dashtam_postgres._append import ENTRY, EVENT
 
-REVISION: Final = "0002"
+REVISION: Final = "0003"
 """The migration this version of the package works with."""
 
 metadata = MetaData()
@@ -51,6 +51,7 @@ account = Table(
     Column("institution", Text),
     Column("status", Text, nullable=False),
     Column("created_at", _INSTANT, nullable=False),
+    Column("number_hash", LargeBinary),
     UniqueConstraint("account_id", "user_id", name="account_owner"),
     UniqueConstraint("user_id", "provider", "account_key", name="account_known"),
 )
@@ -113,12 +114,59 @@ transaction = Table(
     Column("index", Integer, nullable=False),
     Column("dedupe_key", LargeBinary, nullable=False),
     Column("occurrence", Integer, nullable=False),
+    Column("bank_transaction_code", Text),
+    Column("running_balance", Numeric),
+    Column("running_balance_currency", Text),
+    Column("more", Text),
+    Column("superseded_by", Uuid),
+    Column("removed_at", _INSTANT),
+    Column("waits_for", Text),
+    Column("missing_since", _INSTANT),
     ForeignKeyConstraint(
         ["account_id", "user_id"], ["account.account_id", "account.user_id"], name="transaction_account"
     ),
     UniqueConstraint("account_id", "dedupe_key", "occurrence", name="transaction_known"),
     Index("transaction_by_person", "user_id", "posted_date", "transaction_id"),
     Index("transaction_by_account", "account_id", "posted_date", "transaction_id"),
+    Index(
+        "transaction_waiting",
+        "user_id",
+        postgresql_where=text("status = 'PENDING' OR waits_for IS NOT NULL"),
+    ),
+)
+
+holding = Table(
+    "holding",
+    metadata,
+    Column("holding_id", BigInteger, Identity(always=True), primary_key=True),
+    Column("account_id", Uuid, nullable=False),
+    Column("user_id", Uuid, nullable=False),
+    Column("as_of", Date, nullable=False),
+    Column("security_key", LargeBinary, nullable=False),
+    Column("holding", Text, nullable=False),
+    ForeignKeyConstraint(
+        ["account_id", "user_id"], ["account.account_id", "account.user_id"], name="holding_account"
+    ),
+    UniqueConstraint("account_id", "as_of", "security_key", name="holding_known"),
+)
+
+annotation = Table(
+    "annotation",
+    metadata,
+    Column("user_id", Uuid, primary_key=True),
+    Column("transaction_id", Uuid, primary_key=True),
+    Column("annotation", Text, nullable=False),
+)
+
+match = Table(
+    "match",
+    metadata,
+    Column("user_id", Uuid, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("first_id", Uuid, primary_key=True),
+    Column("second_id", Uuid, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("decided_at", _INSTANT),
 )
 
 import_document = Table(
@@ -134,6 +182,7 @@ import_document = Table(
     Column("imported_at", _INSTANT, nullable=False),
     Column("accounts", JSONB, nullable=False),
     Column("warnings", JSONB, nullable=False),
+    Column("content", LargeBinary),
     UniqueConstraint("user_id", "sha256", name="import_document_known"),
 )
 
@@ -149,11 +198,23 @@ api_token = Table(
     UniqueConstraint("token_hash", name="api_token_hash"),
 )
 
+
+def _changeable(table: Table, *kept: str) -> str:
+    """The columns of a table but for these, which stay what they were: whose a row is, and which."""
+    return ", ".join(f'"{column.name}"' for column in table.columns if column.name not in kept)
+
+
+TRANSACTION_CHANGES: Final = _changeable(transaction, "transaction_id", "account_id", "user_id")
+_DOCUMENT_CHANGES: Final = _changeable(import_document, "document_id", "user_id", "sha256", "content")
+
 GRANTS: Final = {
     "account": "SELECT, INSERT, DELETE",
     "balance": "SELECT, INSERT, DELETE",
-    "transaction": "SELECT, INSERT, DELETE",
-    "import_document": "SELECT, INSERT, DELETE",
+    "transaction": f"SELECT, INSERT, UPDATE ({TRANSACTION_CHANGES}), DELETE",
+    "import_document": f"SELECT, INSERT, UPDATE ({_DOCUMENT_CHANGES}), DELETE",
+    "holding": "SELECT, INSERT, DELETE",
+    "annotation": "SELECT, INSERT, UPDATE, DELETE",
+    "match": "SELECT, INSERT, UPDATE, DELETE",
     "api_token": "SELECT, INSERT, DELETE",
     "audit_entry": f"SELECT, INSERT ({ENTRY})",
     "outbox": f"SELECT, INSERT ({EVENT}), DELETE",

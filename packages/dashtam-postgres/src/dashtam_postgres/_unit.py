@@ -12,16 +12,18 @@ from dashtam_core.audit import AuditEntry
 from dashtam_core.kernel import Subject, UserId
 from dashtam_core.messaging import StoredEvent
 from dashtam_postgres import _append, _connect
-from dashtam_postgres._accounts import PostgresAccounts
+from dashtam_postgres._accounts import PostgresAccounts, PostgresTransactions
 from dashtam_postgres._answers import PostgresAnswers
 from dashtam_postgres._documents import PostgresDocuments
 from dashtam_postgres._lease import Lease
+from dashtam_postgres._matches import PostgresMatches
 from dashtam_postgres._people import PostgresPeople, PostgresPersonKeys
 from dashtam_postgres._tokens import PostgresTokens
 
 if TYPE_CHECKING:
     from dashtam_postgres._store import PostgresStore
 
+_WAIT: Final = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))"
 _LOCK: Final = "SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0))"
 
 
@@ -84,8 +86,14 @@ class PostgresUnit:
 
         What it guards is read in a statement of its own afterwards, which sees what the last holder committed.
         """
-        name = "\n".join(map(str, (self._store.schema, *names)))
-        return bool(await self.raw.fetchval(_LOCK, name))
+        return bool(await self.raw.fetchval(_LOCK, self._name(names)))
+
+    async def wait_for(self, *names: object) -> None:
+        """Takes a lock until the end of the transaction, once whoever has it is done."""
+        await self.raw.fetchval(_WAIT, self._name(names))
+
+    def _name(self, names: Sequence[object]) -> str:
+        return "\n".join(map(str, (self._store.schema, *names)))
 
     async def lend(self, user_id: UserId) -> None:
         """Turns this transaction into that person's unit of work, until `reclaim`."""
@@ -133,6 +141,14 @@ class PostgresUnit:
     @property
     def accounts(self) -> PostgresAccounts:
         return PostgresAccounts(self)
+
+    @property
+    def transactions(self) -> PostgresTransactions:
+        return PostgresTransactions(self)
+
+    @property
+    def matches(self) -> PostgresMatches:
+        return PostgresMatches(self)
 
     @property
     def documents(self) -> PostgresDocuments:

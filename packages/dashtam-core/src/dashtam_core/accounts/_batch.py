@@ -8,6 +8,9 @@ import attrs
 from dashtam_core.accounts._types import (
     AccountType,
     BalanceKind,
+    InvestmentAction,
+    SecurityScheme,
+    SecurityType,
     TransactionStatus,
     TransactionType,
 )
@@ -54,6 +57,84 @@ class BalanceData:
     reported_at: datetime | None = None
 
 
+@attrs.frozen(slots=True)
+class SecurityId:
+    """A security's id in one scheme."""
+
+    scheme: SecurityScheme
+    value: str
+
+
+@attrs.frozen(kw_only=True, slots=True)
+class SecurityData:
+    """A security as its provider names it: `ids` with the most telling first."""
+
+    ids: tuple[SecurityId, ...] = ()
+    name: str | None = None
+    type: SecurityType = SecurityType.OTHER
+    currency: Currency | None = None
+
+
+@attrs.frozen(kw_only=True, slots=True)
+class HoldingData:
+    """What an investment account holds of a security on a day. `units` is negative for a short position."""
+
+    security: SecurityData
+    as_of: date
+    units: Decimal
+    unit_price: Money | None = None
+    price_as_of: date | None = None
+    market_value: Money | None = None
+    cost_basis: Money | None = None
+
+
+@attrs.frozen(kw_only=True, slots=True)
+class InvestmentDetail:
+    """What a movement of an investment account did to a security (OFX 2.3, section 13.9.2).
+
+    `units` is the effect on the position: negative is units leaving. `commission`, `fees` and `taxes` are what was
+    paid, so positive, and are part of the transaction's amount already.
+    """
+
+    action: InvestmentAction
+    security: SecurityData | None = None
+    units: Decimal | None = None
+    unit_price: Money | None = None
+    commission: Money | None = None
+    fees: Money | None = None
+    taxes: Money | None = None
+    settle_date: date | None = None
+
+
+@attrs.frozen(kw_only=True, slots=True)
+class Counterparty:
+    """Who is on the other side. A provider says the full number or IBAN; kept are `mask` and `number_hash`."""
+
+    name: str | None = None
+    account: str | None = attrs.field(default=None, repr=False)
+    bic: str | None = None
+    mask: str | None = None
+    """The last four characters of the number."""
+    number_hash: bytes | None = attrs.field(default=None, repr=False)
+    """As that of an account, by which a transfer between two of one person is known."""
+
+
+@attrs.frozen(kw_only=True, slots=True)
+class TransactionPart:
+    """A part of a transaction: one payment of a batch (ISO 20022 TxDtls), or one line of a split (QIF).
+
+    `amount` is the part's effect on the account's balance, None where the bank gives only the sum.
+    """
+
+    amount: Money | None = None
+    description: str | None = None
+    category: str | None = None
+    counterparty: Counterparty | None = None
+    reference: str | None = None
+    end_to_end_id: str | None = None
+    mandate_id: str | None = None
+
+
 @attrs.frozen(kw_only=True, slots=True)
 class TransactionData:
     """One movement as its provider reports it.
@@ -86,6 +167,21 @@ class TransactionData:
     check_number: str | None = None
     reference: str | None = None
     end_to_end_id: str | None = None
+    mandate_id: str | None = None
+    bank_transaction_code: str | None = None
+    """What kind of booking it is in the bank's words: ISO 20022 BkTxCd (`PMNT-RCDT-ESCT`), MT940 (`NTRF`)."""
+    category: str | None = None
+    """The category that the source gives, in its own words. A person's own is an annotation."""
+    counterparty: Counterparty | None = None
+    running_balance: Money | None = None
+    """The account's balance after this row, where the statement prints one."""
+    reversal: bool = False
+    """The bank takes an earlier booking back (ISO 20022 RvslInd, MT940 RC and RD). Never flips the sign."""
+    details: tuple[TransactionPart, ...] = ()
+    investment: InvestmentDetail | None = None
+    replaces: str | None = None
+    """The `provider_transaction_id` of an earlier row that this one takes the place of, such as a pending one or
+    one it corrects (OFX CORRECTFITID). With the status VOID, this row takes that one back."""
 
 
 @attrs.frozen(kw_only=True)
@@ -95,7 +191,10 @@ class AccountBatch:
     account: AccountData
     transactions: tuple[TransactionData, ...] = ()
     balances: tuple[BalanceData, ...] = ()
+    holdings: tuple[HoldingData, ...] = ()
     covered_window: DateRange | None = None
+    removed: tuple[str, ...] = ()
+    """Ids of transactions that the provider says it takes back."""
 
 
 @attrs.frozen(kw_only=True)

@@ -8,6 +8,7 @@ bytes alone, and an occurrence: it is the n-th row with this key in its document
 import hashlib
 import unicodedata
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Final
 
 import attrs
@@ -30,6 +31,9 @@ class KeyedTransaction:
     occurrence: int
     index: int
     data: TransactionData
+    superseded_by: TransactionId | None = None
+    removed_at: datetime | None = None
+    waits_for: str | None = None
 
 
 def keyed(rows: Sequence[TransactionData], /, *, stable_ids: bool = False) -> Iterator[KeyedTransaction]:
@@ -46,7 +50,7 @@ def keyed(rows: Sequence[TransactionData], /, *, stable_ids: bool = False) -> It
 
 def dedupe_key(row: TransactionData, /, *, stable_ids: bool = False) -> bytes:
     """16 bytes from what the provider sent of this row, and of nothing else."""
-    bank_id = _usable(row.provider_transaction_id)
+    bank_id = usable_id(row.provider_transaction_id)
     if bank_id is not None and stable_ids:
         return _digest("provider", bank_id)
     content = (row.posted_date.isoformat(), _amount(row.amount), row.type.value)
@@ -55,7 +59,7 @@ def dedupe_key(row: TransactionData, /, *, stable_ids: bool = False) -> bytes:
     return _digest("content", *content, _text(row.description), row.end_to_end_id or "", row.check_number or "")
 
 
-def _usable(bank_id: str | None) -> str | None:
+def usable_id(bank_id: str | None) -> str | None:
     """The bank's id, unless it is one of the fillers that banks print for none."""
     if bank_id is None:
         return None

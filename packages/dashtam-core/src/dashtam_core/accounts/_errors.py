@@ -13,6 +13,9 @@ class ImportCode(ErrorCode):
     FILE_TRUNCATED = "file_truncated", ErrorKind.INVALID
     FILE_UNREADABLE = "file_unreadable", ErrorKind.INVALID
     FORMAT_UNKNOWN = "format_unknown", ErrorKind.UNSUPPORTED
+    PROFILE_INVALID = "profile_invalid", ErrorKind.INVALID
+    READING_AMBIGUOUS = "reading_ambiguous", ErrorKind.INVALID
+    TOO_BUSY = "too_busy", ErrorKind.UNAVAILABLE
 
 
 @attrs.frozen
@@ -23,9 +26,13 @@ class ImportFailed(DomainError[ImportCode]):
 class AccountsCode(ErrorCode):
     ACCOUNT_NOT_FOUND = "account_not_found", ErrorKind.NOT_FOUND
     IMPORT_NOT_FOUND = "import_not_found", ErrorKind.NOT_FOUND
+    TRANSACTION_NOT_FOUND = "transaction_not_found", ErrorKind.NOT_FOUND
+    ANNOTATION_INVALID = "annotation_invalid", ErrorKind.INVALID
+    SPLITS_UNBALANCED = "splits_unbalanced", ErrorKind.INVALID
     CURSOR_INVALID = "cursor_invalid", ErrorKind.INVALID
     LIMIT_INVALID = "limit_invalid", ErrorKind.INVALID
     DATE_RANGE_INVALID = "date_range_invalid", ErrorKind.INVALID
+    EXPORT_FORMAT_UNKNOWN = "export_format_unknown", ErrorKind.INVALID
 
 
 @attrs.frozen
@@ -36,6 +43,10 @@ class AccountsRefused(DomainError[AccountsCode]):
 ACCOUNT_NOT_FOUND: Final = AccountsRefused(
     AccountsCode.ACCOUNT_NOT_FOUND,
     "you have no account with this id: list your accounts for the ids there are",
+)
+TRANSACTION_NOT_FOUND: Final = AccountsRefused(
+    AccountsCode.TRANSACTION_NOT_FOUND,
+    "you have no transaction with this id: list your transactions for the ids there are",
 )
 IMPORT_NOT_FOUND: Final = AccountsRefused(
     AccountsCode.IMPORT_NOT_FOUND,

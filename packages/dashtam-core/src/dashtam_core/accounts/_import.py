@@ -1,7 +1,7 @@
 """Taking in a statement file: read and keyed outside the transaction, stored whole inside it."""
 
-import asyncio
 import hashlib
+import zlib
 from typing import ClassVar, Final
 
 import attrs
@@ -10,8 +10,10 @@ from dashtam_core.accounts._entities import ImportDocument
 from dashtam_core.accounts._errors import IMPORT_NOT_FOUND, AccountsRefused, ImportFailed
 from dashtam_core.accounts._ingestion import FILES, Ingestion, PreparedAccount
 from dashtam_core.accounts._readers import Statement, StatementReaders
+from dashtam_core.accounts._reading import Reading
 from dashtam_core.accounts._repositories import Documents
 from dashtam_core.accounts._types import AccountId, DocumentId
+from dashtam_core.audit import PersonalVault, Seal
 from dashtam_core.identity import ACCOUNTS_READ, ACCOUNTS_WRITE
 from dashtam_core.kernel import (
     Clock,
@@ -51,13 +53,18 @@ class ImportReport:
 class ImportStatement(Command[ImportReport, ImportFailed]):
     """Take in a statement file: its accounts, balances and transactions, each once however often it comes.
 
-    The format is told from `data` alone; `filename` is kept for people.
+    The format is told from `data` alone; `filename` is kept for people. The bytes are kept, sealed, so that they
+    can be read again.
     """
 
     permission: ClassVar[Permission] = ACCOUNTS_WRITE
     resource_type: ClassVar[str] = "import_document"
     data: bytes = attrs.field(repr=False)
     filename: str | None = None
+    profile: str | None = None
+    """A TOML document that says how a file of a wide family (CSV, QIF) is meant."""
+    again: bool = False
+    """Read a file that was taken in before once more: by a better reader, or by another profile."""
 
 
 @attrs.frozen
@@ -67,11 +74,14 @@ class PreparedImport:
     sha256: bytes
     statement: Statement
     accounts: tuple[PreparedAccount, ...]
+    content: bytes
 
 
 @attrs.frozen
 class ImportStatementHandler:
     readers: StatementReaders
+    reading: Reading
+    vault: PersonalVault
     ingestion: Ingestion
     documents: Documents
     subject: Subject
@@ -80,39 +90,45 @@ class ImportStatementHandler:
     clock: Clock
 
     async def prepare(self, command: ImportStatement, /) -> Result[PreparedImport, ImportFailed]:
-        return await asyncio.to_thread(self._read, command.data)
+        seal = await self.vault.sealing(self.subject.user_id)
+        return await self.reading.run(lambda: self._read(command, seal))
 
     async def apply(
         self, command: ImportStatement, prepared: PreparedImport, /
     ) -> Result[ImportReport, ImportFailed]:
         known = await self.documents.find(prepared.sha256)
-        if known is not None:
+        if known is not None and not command.again:
             return Success(self._known(known))
-        document_id = DocumentId(new_id())
+        document_id = known.document_id if known else DocumentId(new_id())
+        stored = await self.ingestion.store(prepared.accounts, document_id, again=known is not None)
         document = ImportDocument(
             document_id=document_id,
             sha256=prepared.sha256,
-            filename=_filename(command.filename),
+            filename=_filename(command.filename) or (known.filename if known else None),
             format=prepared.statement.format,
             encoding=prepared.statement.encoding,
             parser=prepared.statement.parser,
             imported_at=self.clock.now(),
-            accounts=await self.ingestion.store(prepared.accounts, document_id),
-            warnings=prepared.statement.batch.warnings,
+            accounts=stored.accounts,
+            warnings=(*prepared.statement.batch.warnings, *stored.warnings),
         )
-        if not await self.documents.add(document):
+        if known is not None:
+            await self.documents.change(document)
+        elif not await self.documents.add(document, prepared.content):
             return await self._overtaken(prepared.sha256)
         self._note(document, read=sum(account.read for account in document.accounts), added=document.added)
         account_ids = tuple(account.account_id for account in document.accounts)
         self.outgoing.emit(StatementImported(self.subject.user_id, document_id, account_ids, document.added))
         return Success(ImportReport(document, already_imported=False))
 
-    def _read(self, data: bytes) -> Result[PreparedImport, ImportFailed]:
-        sha256 = hashlib.sha256(data).digest()
-        return map_success(
-            self.readers.read(data),
-            lambda statement: PreparedImport(sha256, statement, self.ingestion.prepare(statement.batch, FILES)),
-        )
+    def _read(self, command: ImportStatement, seal: Seal) -> Result[PreparedImport, ImportFailed]:
+        data = command.data
+
+        def prepared(statement: Statement) -> PreparedImport:
+            accounts = self.ingestion.prepare(statement.batch, FILES)
+            return PreparedImport(hashlib.sha256(data).digest(), statement, accounts, seal(zlib.compress(data, 1)))
+
+        return map_success(self.readers.read(data, command.profile), prepared)
 
     async def _overtaken(self, sha256: bytes) -> Result[ImportReport, ImportFailed]:
         """The same file was taken in by another import while this one ran: every row was there already."""
@@ -140,6 +156,33 @@ def _filename(name: str | None) -> str | None:
 
 
 @attrs.frozen
+class ReadDocument(Query[bytes, AccountsRefused]):
+    """The bytes of a file that was taken in, as they were."""
+
+    permission: ClassVar[Permission] = ACCOUNTS_READ
+    resource_type: ClassVar[str] = "import_document"
+    audited: ClassVar[bool] = True
+    document_id: DocumentId
+
+    @property
+    def resource_id(self) -> str | None:
+        return str(self.document_id)
+
+
+@attrs.frozen
+class ReadDocumentHandler:
+    documents: Documents
+    vault: PersonalVault
+    subject: Subject
+
+    async def apply(self, query: ReadDocument, /) -> Result[bytes, AccountsRefused]:
+        # The key is at hand without the store: the pipeline had it for the entry that this query leaves.
+        sealed = await self.documents.content(query.document_id)
+        content = None if sealed is None else await self.vault.open(self.subject.user_id, sealed)
+        return Failure(IMPORT_NOT_FOUND) if content is None else Success(zlib.decompress(content))
+
+
+@attrs.frozen
 class GetImport(Query[ImportDocument, AccountsRefused]):
     """The report of one import."""
 
@@ -163,5 +206,6 @@ class GetImportHandler:
 
 ROUTES: Final = (
     ImportStatement.prepared_by(ImportStatementHandler),
+    ReadDocument.handled_by(ReadDocumentHandler),
     GetImport.handled_by(GetImportHandler),
 )

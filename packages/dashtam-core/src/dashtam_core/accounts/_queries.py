@@ -1,16 +1,16 @@
 """The questions a person asks: which accounts, which transactions."""
 
 from collections.abc import Callable, Sequence
-from datetime import date
+from datetime import date, timedelta
 from typing import ClassVar, Final
 from uuid import UUID
 
 import attrs
 
-from dashtam_core.accounts._entities import Transaction
+from dashtam_core.accounts._entities import Balance, Holding, Transaction
 from dashtam_core.accounts._errors import ACCOUNT_NOT_FOUND, AccountsCode, AccountsRefused
-from dashtam_core.accounts._repositories import AccountOverview, Accounts, TransactionFilter
-from dashtam_core.accounts._types import AccountId, TransactionId
+from dashtam_core.accounts._repositories import AccountOverview, Accounts, TransactionFilter, Transactions
+from dashtam_core.accounts._types import AccountId, TransactionId, TransactionStatus
 from dashtam_core.identity import ACCOUNTS_READ, Keyring
 from dashtam_core.kernel import (
     Cursors,
@@ -26,6 +26,8 @@ from dashtam_core.messaging import Query
 
 DEFAULT_LIMIT: Final = 50
 MAX_LIMIT: Final = 500
+_BALANCE_DAYS: Final = 3_660
+_YEAR: Final = timedelta(days=365)
 
 
 @attrs.frozen
@@ -60,8 +62,40 @@ class ListTransactions(Query[Page[Transaction], AccountsRefused]):
     account_id: AccountId | None = None
     from_date: date | None = None
     to_date: date | None = None
+    status: TransactionStatus | None = None
     limit: int = DEFAULT_LIMIT
     cursor: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class ListBalances(Query[Sequence[Balance], AccountsRefused]):
+    """The history of an account's balances, the earliest first, over at most ten years.
+
+    Without days, the year up to the latest balance. Days are those of the bank, both included.
+    """
+
+    permission: ClassVar[Permission] = ACCOUNTS_READ
+    resource_type: ClassVar[str] = "account"
+    account_id: AccountId
+    from_date: date | None = None
+    to_date: date | None = None
+
+    @property
+    def resource_id(self) -> str | None:
+        return str(self.account_id)
+
+
+@attrs.frozen
+class ListHoldings(Query[Sequence[Holding], AccountsRefused]):
+    """What an account holds as of the latest day that its provider told of."""
+
+    permission: ClassVar[Permission] = ACCOUNTS_READ
+    resource_type: ClassVar[str] = "account"
+    account_id: AccountId
+
+    @property
+    def resource_id(self) -> str | None:
+        return str(self.account_id)
 
 
 @attrs.frozen
@@ -126,15 +160,14 @@ class GetAccountHandler:
 @attrs.frozen
 class ListTransactionsHandler:
     accounts: Accounts
+    transactions: Transactions
     paging: Paging
 
     async def apply(self, query: ListTransactions, /) -> Result[Page[Transaction], AccountsRefused]:
         if query.from_date and query.to_date and query.to_date < query.from_date:
-            return _refused(
-                AccountsCode.DATE_RANGE_INVALID,
-                f"the range ends on {query.to_date}, before it starts on {query.from_date}: swap the two days",
-            )
-        scope = f"transactions/{query.account_id}/{query.from_date}/{query.to_date}"
+            return _backwards(query.from_date, query.to_date)
+        status = f"/{query.status}" if query.status else ""
+        scope = f"transactions/{query.account_id}/{query.from_date}/{query.to_date}{status}"
         start = self.paging.start(scope, query.limit, query.cursor)
         if isinstance(start, Failure):
             return start
@@ -142,9 +175,40 @@ class ListTransactionsHandler:
         after = None if position is None else _position(position)
         if query.account_id is not None and await self.accounts.find_account(query.account_id) is None:
             return Failure(ACCOUNT_NOT_FOUND)
-        wanted = TransactionFilter(account_id=query.account_id, from_date=query.from_date, to_date=query.to_date)
-        found = await self.accounts.list_transactions(wanted, after=after, limit=query.limit + 1)
+        wanted = TransactionFilter(
+            account_id=query.account_id, from_date=query.from_date, to_date=query.to_date, status=query.status
+        )
+        found = await self.transactions.find(wanted, after=after, limit=query.limit + 1)
         return Success(self.paging.page(scope, found, query.limit, _position_text))
+
+
+@attrs.frozen
+class ListBalancesHandler:
+    accounts: Accounts
+
+    async def apply(self, query: ListBalances, /) -> Result[Sequence[Balance], AccountsRefused]:
+        found = await self.accounts.find_account(query.account_id)
+        if found is None:
+            return Failure(ACCOUNT_NOT_FOUND)
+        latest = max((each.as_of for each in found.balances), default=query.from_date or date.min)
+        last = query.to_date or max(latest, query.from_date or date.min)
+        first = query.from_date or (last - _YEAR if last - date.min > _YEAR else date.min)
+        if last < first:
+            return _backwards(first, last)
+        if (last - first).days >= _BALANCE_DAYS:
+            message = f"{first} to {last} is too long: ask for at most {_BALANCE_DAYS:,} days at a time"
+            return _refused(AccountsCode.DATE_RANGE_INVALID, message)
+        return Success(await self.accounts.list_balances(query.account_id, from_date=first, to_date=last))
+
+
+@attrs.frozen
+class ListHoldingsHandler:
+    accounts: Accounts
+
+    async def apply(self, query: ListHoldings, /) -> Result[Sequence[Holding], AccountsRefused]:
+        if await self.accounts.find_account(query.account_id) is None:
+            return Failure(ACCOUNT_NOT_FOUND)
+        return Success(await self.accounts.list_holdings(query.account_id))
 
 
 def _position(text: str) -> tuple[date, TransactionId]:
@@ -156,6 +220,13 @@ def _position_text(transaction: Transaction) -> str:
     return f"{transaction.posted_date}/{transaction.transaction_id}"
 
 
+def _backwards(first: date, last: date) -> Failure[AccountsRefused]:
+    return _refused(
+        AccountsCode.DATE_RANGE_INVALID,
+        f"the range ends on {last}, before it starts on {first}: swap the two days",
+    )
+
+
 def _refused(code: AccountsCode, message: str) -> Failure[AccountsRefused]:
     return Failure(AccountsRefused(code, message))
 
@@ -164,4 +235,6 @@ ROUTES: Final = (
     ListAccounts.handled_by(ListAccountsHandler),
     GetAccount.handled_by(GetAccountHandler),
     ListTransactions.handled_by(ListTransactionsHandler),
+    ListBalances.handled_by(ListBalancesHandler),
+    ListHoldings.handled_by(ListHoldingsHandler),
 )

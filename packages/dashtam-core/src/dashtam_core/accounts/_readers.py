@@ -2,13 +2,13 @@
 
 import logging
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import attrs
 
 from dashtam_core.accounts._batch import SyncBatch
 from dashtam_core.accounts._errors import ImportCode, ImportFailed
-from dashtam_core.kernel import Failure, Result
+from dashtam_core.kernel import Failure, Result, and_then
 from dashtam_core.settings import IMPORT_MAX_BYTES
 
 _log = logging.getLogger(__name__)
@@ -44,15 +44,28 @@ class StatementReader(Protocol):
         ...
 
 
+@runtime_checkable
+class ProfiledReader(StatementReader, Protocol):
+    """A reader of a family so wide that a profile may have to say how a file is meant: asked after all others."""
+
+    def directed(self, profile: str, /) -> Result[StatementReader, ImportFailed]:
+        """The reader that follows this profile, a TOML document."""
+        ...
+
+
+def _widest_last(readers: Sequence[StatementReader]) -> Sequence[StatementReader]:
+    return sorted(readers, key=lambda each: isinstance(each, ProfiledReader))
+
+
 @attrs.frozen
 class StatementReaders:
-    """Every reader at hand, asked in order."""
+    """Every reader at hand, asked in order, the widest last."""
 
-    readers: Sequence[StatementReader] = ()
+    readers: Sequence[StatementReader] = attrs.field(default=(), converter=_widest_last)
     max_bytes: int = IMPORT_MAX_BYTES
 
-    def read(self, data: bytes, /) -> Result[Statement, ImportFailed]:
-        """The statement in `data`, by the first reader that recognizes it."""
+    def read(self, data: bytes, /, profile: str | None = None) -> Result[Statement, ImportFailed]:
+        """The statement in `data`, by the first reader that recognizes it, or as `profile` directs."""
         if not data or data.isspace():
             return _refused(ImportCode.FILE_EMPTY, "the file is empty: download it from your bank again")
         if len(data) > self.max_bytes:
@@ -61,10 +74,28 @@ class StatementReaders:
                 f"the file has {len(data):,} bytes and the limit is {self.max_bytes:,}: "
                 "download a shorter period, or raise DASHTAM_IMPORT_MAX_BYTES",
             )
+        if profile is not None:
+            return self._directed(data, profile)
         for reader in self.readers:
             if _recognizes(reader, data):
                 return reader.read(data)
         return _refused(ImportCode.FORMAT_UNKNOWN, self._unknown())
+
+    def _directed(self, data: bytes, profile: str) -> Result[Statement, ImportFailed]:
+        """By the reader that the profile's `format` names, `csv` unless it says so."""
+        import tomllib
+
+        try:
+            format_ = tomllib.loads(profile).get("format", "csv")
+        except (ValueError, RecursionError) as error:  # nested too deep, or a number of too many digits
+            return _refused(ImportCode.PROFILE_INVALID, f"the profile is no TOML document: mend it ({error})")
+        directed = {reader.name: reader for reader in self.readers if isinstance(reader, ProfiledReader)}
+        if format_ in directed:
+            return and_then(directed[format_].directed(profile), lambda reader: reader.read(data))
+        known = ", ".join(sorted(directed)) or "none: pip install dashtam-files"
+        return _refused(
+            ImportCode.PROFILE_INVALID, f"no installed reader takes profiles of this format; use {known}"
+        )
 
     def _unknown(self) -> str:
         if not self.readers:

@@ -95,3 +95,56 @@ class TransactionType(StrEnum):
     REPEATPMT = "REPEATPMT"
     HOLD = "HOLD"
     OTHER = "OTHER"
+
+
+class SecurityScheme(StrEnum):
+    """Who gives a security its id (OFX UNIQUEIDTYPE)."""
+
+    ISIN = "ISIN"
+    CUSIP = "CUSIP"
+    SEDOL = "SEDOL"
+    FIGI = "FIGI"
+    TICKER = "TICKER"
+    OTHER = "OTHER"
+    """The provider's own."""
+
+
+class SecurityType(StrEnum):
+    """OFX 2.3, section 13.8.5."""
+
+    STOCK = "STOCK"
+    MUTUALFUND = "MUTUALFUND"
+    DEBT = "DEBT"
+    OPTION = "OPTION"
+    CRYPTO = "CRYPTO"
+    OTHER = "OTHER"
+
+
+class InvestmentAction(StrEnum):
+    """What a movement of an investment account did."""
+
+    BUY = "BUY"
+    SELL = "SELL"
+    DIVIDEND = "DIVIDEND"
+    INTEREST = "INTEREST"
+    CAPITAL_GAIN = "CAPITAL_GAIN"
+    REINVEST = "REINVEST"
+    RETURN_OF_CAPITAL = "RETURN_OF_CAPITAL"
+    FEE = "FEE"
+    TAX = "TAX"
+    SPLIT = "SPLIT"
+    TRANSFER_IN = "TRANSFER_IN"
+    TRANSFER_OUT = "TRANSFER_OUT"
+    MARGIN_INTEREST = "MARGIN_INTEREST"
+    OPTION_EXERCISE = "OPTION_EXERCISE"
+    OPTION_EXPIRE = "OPTION_EXPIRE"
+    OTHER = "OTHER"
+
+
+class Arithmetic(StrEnum):
+    """Whether a statement adds up: opening balance and booked rows against the closing balance."""
+
+    RECONCILED = "reconciled"
+    MISMATCH = "mismatch"
+    UNKNOWN = "unknown"
+    """It does not give both balances."""

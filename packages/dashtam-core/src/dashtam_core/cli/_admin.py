@@ -7,7 +7,7 @@ import attrs
 import typer
 
 from dashtam_core.app import fit
-from dashtam_core.cli._exits import value_of
+from dashtam_core.cli._exits import UNAVAILABLE, value_of
 from dashtam_core.cli._host import Host, Json
 from dashtam_core.cli._new import new_plugin
 from dashtam_core.cli._settings import load_settings
@@ -28,7 +28,7 @@ def list_plugins(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """List the installed plugins: what each provides, or why it is not active."""
+    """List the installed plugins: what each provides, or why it is not active. Exits with 3 if one is broken."""
     if ctx.invoked_subcommand is not None:
         return
     found = Host.of(ctx).plugins(settings := load_settings())
@@ -41,6 +41,7 @@ def list_plugins(
     else:
         rows = [row for each in found.reports for row in _rows(each)]
         table(("plugin", "distribution", "active", "provides, or why not"), rows)
+    raise SystemExit(UNAVAILABLE if found.broken else 0)
 
 
 def create_token(

@@ -14,14 +14,17 @@ from dashtam_core.cli._admin import create_token, plugins
 from dashtam_core.cli._audit import audit
 from dashtam_core.cli._events import events
 from dashtam_core.cli._exits import UNAVAILABLE, stop
+from dashtam_core.cli._export import export
 from dashtam_core.cli._host import Host, note_inactive
 from dashtam_core.cli._lists import list_accounts, list_transactions
+from dashtam_core.cli._own import annotate, list_holdings, matching
 from dashtam_core.cli._settings import load_settings
 from dashtam_core.cli._show import aside, line, note
 from dashtam_core.cli._statements import import_files, read
 from dashtam_core.container import AssemblyError
 from dashtam_core.kernel import Success, UnavailableError
 from dashtam_core.plugins import CommandAdder, PluginError, Plugins
+from dashtam_core.portfolio import MatchKind
 from dashtam_core.settings import Settings
 
 _PACKAGES: Final = {"db": "dashtam-postgres", "serve": "dashtam-fastapi"}
@@ -126,6 +129,11 @@ app.command("read")(read)
 app.command("import")(import_files)
 app.command("accounts")(list_accounts)
 app.command("transactions")(list_transactions)
+app.command("holdings")(list_holdings)
+app.command("transfers")(matching(MatchKind.TRANSFER))
+app.command("duplicates")(matching(MatchKind.DUPLICATE))
+app.command("annotate")(annotate)
+app.command("export")(export)
 app.command("token")(create_token)
 app.add_typer(audit, name="audit")
 app.add_typer(events, name="events")

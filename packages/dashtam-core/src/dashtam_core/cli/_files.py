@@ -8,7 +8,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from dashtam_core.accounts import ImportCode, ImportFailed
+from dashtam_core.accounts import AccountsRefused, ImportCode, ImportFailed
 from dashtam_core.cli._exits import stop
 from dashtam_core.cli._host import note_inactive
 from dashtam_core.cli._show import note
@@ -39,7 +39,7 @@ def name_of(file: str, /) -> str | None:
     return None if file == STDIO else Path(file).name or file
 
 
-def explain(file: str, error: ImportFailed | Refused, plugins: Plugins, /) -> None:
+def explain(file: str, error: ImportFailed | AccountsRefused | Refused, plugins: Plugins, /) -> None:
     """Says on stderr why a file was refused."""
     note(f"{'standard input' if file == STDIO else file}: [{error.code}] {error.message}")
     if error.code is ImportCode.FORMAT_UNKNOWN:

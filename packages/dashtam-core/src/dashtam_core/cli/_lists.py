@@ -13,7 +13,7 @@ from dashtam_core.accounts import DEFAULT_LIMIT, MAX_LIMIT, AccountId, ListAccou
 from dashtam_core.app import Actor
 from dashtam_core.cli._exits import stop, value_of
 from dashtam_core.cli._host import Host, Json
-from dashtam_core.cli._rows import BALANCE, TRANSACTION, balance_row, transaction_row
+from dashtam_core.cli._rows import BALANCE, TRANSACTION, balance_row, short_id, transaction_row
 from dashtam_core.cli._settings import load_settings
 from dashtam_core.cli._show import document, line, table
 from dashtam_core.kernel import Page
@@ -55,8 +55,8 @@ def list_transactions(
     wanted = ListTransactions(from_date=first, to_date=last, limit=limit, cursor=cursor)
 
     async def work(me: Actor) -> tuple[Page[accounts.Transaction], Mapping[AccountId, accounts.Account]]:
-        known = await _every_account(me)
-        of_account = None if account is None else _chosen(account, known.values())
+        known = await every_account(me)
+        of_account = None if account is None else chosen(account, known.values())
         found = await me.ask(attrs.evolve(wanted, account_id=of_account))
         return value_of(found), known
 
@@ -66,13 +66,16 @@ def list_transactions(
         document({"items": items, "next_cursor": page.next_cursor})
     else:
         names = {id_: each.name for id_, each in known.items()}
-        rows = [(*transaction_row(each), names.get(each.account_id, each.account_id)) for each in page.items]
-        table((*TRANSACTION, "account"), rows)
+        rows = [
+            (*transaction_row(each), names.get(each.account_id, each.account_id), short_id(each.transaction_id))
+            for each in page.items
+        ]
+        table((*TRANSACTION, "account", "id"), rows)
         options = {"--account": account, "--from": first, "--to": last, "--limit": limit}
         show_next("transactions", page.next_cursor, options)
 
 
-async def _every_account(me: Actor) -> Mapping[AccountId, accounts.Account]:
+async def every_account(me: Actor) -> Mapping[AccountId, accounts.Account]:
     known: dict[AccountId, accounts.Account] = {}
     query: ListAccounts | None = ListAccounts(MAX_LIMIT)
     while query:
@@ -83,7 +86,7 @@ async def _every_account(me: Actor) -> Mapping[AccountId, accounts.Account]:
     return known
 
 
-def _chosen(text: str, known: Iterable[accounts.Account]) -> AccountId:
+def chosen(text: str, known: Iterable[accounts.Account]) -> AccountId:
     """The one account with this mask, or else with an id that begins so; without one the command ends."""
     some = [each for each in known if text]
     found = [each for each in some if (each.mask or "").lower() == text.lower()]

@@ -40,7 +40,7 @@ def _words(name: str) -> dict[str, str]:
     """What the skeletons leave open, from a name; one that cannot be a package's ends the command."""
     if not _NAME.fullmatch(name):
         stop(f"{name[:64]!r} is no name: write a letter, then letters and digits with single -, _ or . between", 2)
-    parts = re.split("[-_.]", name.lower())
+    parts = re.split("[-_.]", name.lower().removeprefix("dashtam-"))
     short = "-".join(parts)
     if short in _TAKEN:
         stop(f"{short} is what Dashtam calls a package of its own: choose another name", 2)

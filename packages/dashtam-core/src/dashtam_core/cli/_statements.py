@@ -1,35 +1,52 @@
 """`dashtam read` and `dashtam import`: statement files, looked into or taken in."""
 
 from typing import Annotated
+from uuid import UUID
 
+import attrs
 import typer
 
 from dashtam_core import accounts
-from dashtam_core.accounts import ImportFailed, ImportReport, ImportStatement, StatementReaders
+from dashtam_core.accounts import (
+    AccountsRefused,
+    DocumentId,
+    ImportFailed,
+    ImportReport,
+    ImportStatement,
+    ReadDocument,
+    StatementReaders,
+    arithmetic,
+)
 from dashtam_core.app import Actor
-from dashtam_core.cli._exits import EXIT_CODES
-from dashtam_core.cli._files import contents, explain, name_of
+from dashtam_core.cli._exits import EXIT_CODES, stop
+from dashtam_core.cli._files import contents, explain, name_of, text_of
 from dashtam_core.cli._host import Host, Json
-from dashtam_core.cli._rows import BALANCE, TRANSACTION, balance_row, transaction_row
+from dashtam_core.cli._rows import BALANCE, HOLDING, TRANSACTION, balance_row, holding_row, transaction_row
 from dashtam_core.cli._settings import load_settings
 from dashtam_core.cli._show import aside, document, line, table
-from dashtam_core.kernel import Failure, Result, Success, amount_text, and_then
+from dashtam_core.kernel import Failure, Result, Success, and_then
 from dashtam_core.messaging import Refused
 
-type _Imported = Result[ImportReport, ImportFailed | Refused]
+type _Read = Result[bytes, ImportFailed | AccountsRefused | Refused]
+type _Imported = Result[ImportReport, ImportFailed | AccountsRefused | Refused]
+
+
+Profile = Annotated[str | None, typer.Option(metavar="P", help="A TOML file that says how a CSV or QIF is meant.")]
 
 
 def read(
     ctx: typer.Context,
     file: Annotated[str, typer.Argument(metavar="FILE", help="A statement file, or - for standard input.")],
+    profile: Profile = None,
     as_json: Json = False,
 ) -> None:
-    """Show what a statement file holds; nothing is stored."""
+    """Show what a statement file holds, and whether it adds up; nothing is stored."""
     settings = load_settings()
     plugins = Host.of(ctx).plugins(settings)
+    meant = None if profile is None else text_of(profile)
     with aside():
         readers = StatementReaders(plugins.readers, settings.import_max_bytes)
-        result = and_then(contents(file, settings.import_max_bytes), readers.read)
+        result = and_then(contents(file, settings.import_max_bytes), lambda data: readers.read(data, meant))
     match result:
         case Success(statement):
             document(_view(statement)) if as_json else _show(statement)
@@ -41,29 +58,48 @@ def read(
 def import_files(
     ctx: typer.Context,
     files: Annotated[list[str], typer.Argument(metavar="FILE", help="Statement files, - for standard input.")],
+    profile: Profile = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Read files imported before once more; FILE is then an import's id.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Take statement files into the store; importing one again changes nothing."""
     settings = load_settings()
+    meant = None if profile is None else text_of(profile)
 
     async def work(me: Actor) -> list[tuple[str, _Imported]]:
-        return [(file, await _imported(me, file, settings.import_max_bytes)) for file in files]
+        done: list[tuple[str, _Imported]] = []
+        for file in files:
+            name = None if again else name_of(file)
+            data = await _kept(me, file) if again else contents(file, settings.import_max_bytes)
+            done.append((file, await _imported(me, file, data, ImportStatement(b"", name, meant, again))))
+        return done
 
     done = Host.of(ctx).run(settings, work)
     rows = [_import_row(file, result.unwrap()) for file, result in done if isinstance(result, Success)]
     if as_json:
         document({"imports": [_import_view(file, result) for file, result in done]})
     elif rows:
-        table(("file", "format", "new>", "skipped>", "warnings>", ""), rows)
+        table(("file", "format", "new>", "changed>", "skipped>", "adds up", "warnings>", ""), rows)
     failures = [result.failure() for _, result in done if isinstance(result, Failure)]
     raise SystemExit(max((EXIT_CODES[error.code.kind] for error in failures), default=0))
 
 
-async def _imported(me: Actor, file: str, limit: int) -> _Imported:
+async def _kept(me: Actor, document_id: str) -> Result[bytes, AccountsRefused | Refused]:
+    """The bytes of a file that was imported before."""
+    try:
+        wanted = DocumentId(UUID(document_id))
+    except ValueError:
+        stop(f"{document_id!r} is no id of an import: an import prints its id with --json", 2)
+    return await me.ask(ReadDocument(wanted))
+
+
+async def _imported(me: Actor, file: str, data: _Read, command: ImportStatement) -> _Imported:
     result: _Imported
-    match contents(file, limit):
-        case Success(data):
-            result = await me.execute(ImportStatement(data, filename=name_of(file)))
+    match data:
+        case Success(read):
+            result = await me.execute(attrs.evolve(command, data=read))
         case Failure() as result:
             pass
     if isinstance(result, Failure):
@@ -83,9 +119,17 @@ def _import_view(file: str, result: _Imported) -> dict[str, object]:
 def _import_row(file: str, report: ImportReport) -> tuple[object, ...]:
     """What the file changes now: one imported before adds nothing, whatever it did then."""
     done, known = report.document, report.already_imported
-    new, skipped = (0, done.added + done.skipped) if known else (done.added, done.skipped)
+    rows = sum(account.read for account in done.accounts)
+    changed = sum(account.changed for account in done.accounts)
+    counts = (0, 0, rows) if known else (done.added, changed, done.skipped)
     said = f"already imported on {done.imported_at.date()}" if known else None
-    return file, done.format, new, skipped, len(done.warnings), said
+    return file, done.format, *counts, _sums(done), len(done.warnings), said
+
+
+def _sums(done: accounts.ImportDocument) -> str:
+    """Each verdict once, with what is missing where the statement does not add up."""
+    said = [(account.arithmetic, account.difference) for account in done.accounts]
+    return ", ".join(dict.fromkeys(f"{verdict} ({off})" if off else verdict.value for verdict, off in said))
 
 
 def _show(statement: accounts.Statement) -> None:
@@ -96,11 +140,16 @@ def _show(statement: accounts.Statement) -> None:
     )
     for each in batch.accounts:
         line()
-        line(f"{each.account.account_type} {each.account.provider_account_id} {each.account.currency}")
+        verdict, off = arithmetic([each])
+        sums = f"{verdict} (off by {off})" if off else verdict.value
+        account = each.account
+        line(f"{account.account_type} {account.provider_account_id} {account.currency}, arithmetic: {sums}")
         if each.balances:
             table(BALANCE, map(balance_row, each.balances))
         if each.transactions:
             table(TRANSACTION, map(transaction_row, each.transactions))
+        if each.holdings:
+            table(HOLDING, map(holding_row, each.holdings))
     if batch.warnings:
         line()
         table(("warning", "where", "found"), [(each.rule, each.where, each.raw) for each in batch.warnings])
@@ -115,29 +164,20 @@ def _view(statement: accounts.Statement) -> dict[str, object]:
 
 
 def _account_view(batch: accounts.AccountBatch) -> dict[str, object]:
+    verdict, difference = arithmetic([batch])
+    account, window = batch.account, batch.covered_window
     return {
-        "provider_account_id": batch.account.provider_account_id,
-        "currency": batch.account.currency.code,
-        "account_type": batch.account.account_type,
-        "balances": [_balance_view(each) for each in batch.balances],
-        "transactions": [_transaction_view(each) for each in batch.transactions],
-    }
-
-
-def _balance_view(balance: accounts.BalanceData) -> dict[str, object]:
-    amount = amount_text(balance.amount.amount)
-    return {"kind": balance.kind, "as_of": balance.as_of.isoformat(), "amount": amount}
-
-
-def _transaction_view(row: accounts.TransactionData) -> dict[str, object]:
-    return {
-        "posted_date": row.posted_date.isoformat(),
-        "amount": amount_text(row.amount.amount),
-        "currency": row.amount.currency.code,
-        "provider_transaction_id": row.provider_transaction_id,
-        "type": row.type,
-        "status": row.status,
-        "description": row.description,
-        "payee": row.payee,
-        "memo": row.memo,
+        "provider_account_id": account.provider_account_id,
+        "number": account.number,
+        "bank_id": account.bank_id,
+        "institution": account.institution,
+        "name": account.name,
+        "account_type": account.account_type,
+        "currency": account.currency.code,
+        "covered_window": window and {"start": window.start.isoformat(), "end": window.end.isoformat()},
+        "arithmetic": verdict,
+        "difference": accounts.money_view(difference),
+        "balances": [accounts.balance_view(each) for each in batch.balances],
+        "transactions": [accounts.row_view(each) for each in batch.transactions],
+        "holdings": [accounts.holding_view(each) for each in batch.holdings],
     }

@@ -96,7 +96,7 @@ class SyncAccountsHandler:
         return Success(PreparedSync(batch, await asyncio.to_thread(self.ingestion.prepare, batch, source)))
 
     async def apply(self, command: SyncAccounts, prepared: PreparedSync, /) -> Result[SyncReport, ProviderFailed]:
-        accounts = await self.ingestion.store(prepared.accounts)
+        accounts = (await self.ingestion.store(prepared.accounts)).accounts
         batch = prepared.batch
         report = SyncReport(accounts, batch.warnings, batch.next_cursor, batch.more)
         self.notes.about(command.provider, read=sum(each.read for each in accounts), added=report.added)

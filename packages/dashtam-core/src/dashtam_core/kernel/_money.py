@@ -40,6 +40,8 @@ def _exponent(amount: Decimal) -> int:
 def _fits(amount: Decimal) -> bool:
     if not amount.is_finite():
         return False
+    if len(text := str(amount)) < MAX_DIGITS and "E" not in text:
+        return True  # what nearly every amount is; the exact count costs twice as much
     _, digits, exponent = amount.as_tuple()
     assert isinstance(exponent, int)
     return max(len(digits), len(digits) + exponent, -exponent) <= MAX_DIGITS

@@ -10,12 +10,10 @@ from uuid import UUID
 import attrs
 
 from dashtam_core.kernel import Subject
-from dashtam_core.messaging import DeadLetter, Handover, KeptAnswer, KeyState, OutboxLag, StoredEvent
+from dashtam_core.messaging import KEPT_FOR, DeadLetter, Handover, KeptAnswer, KeyState, OutboxLag, StoredEvent
 
 if TYPE_CHECKING:
     from dashtam_core.memory._store import MemoryStore, MemoryUnit
-
-_KEPT_FOR = timedelta(hours=24)
 
 
 @attrs.define
@@ -136,7 +134,7 @@ class MemoryAnswers:
 
     async def claim(self, command: str, key: str, /) -> KeptAnswer | KeyState:
         kept = self.unit.person.answers.get((command, key))
-        if kept is None or kept[0] < self.unit.now() - _KEPT_FOR:
+        if kept is None or kept[0] < self.unit.now() - KEPT_FOR:
             return KeyState.FREE
         return kept[1]
 

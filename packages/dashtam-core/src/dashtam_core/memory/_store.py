@@ -4,7 +4,7 @@ Units of work run one after another, under one lock; what a unit wrote is undone
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime
 from types import TracebackType
@@ -17,20 +17,25 @@ from dashtam_core.accounts import (
     Account,
     AccountId,
     AccountOverview,
+    Annotation,
     Balance,
     DocumentId,
+    Holding,
     ImportDocument,
     KeyedTransaction,
     Transaction,
     TransactionFilter,
     TransactionId,
+    TransactionStatus,
 )
 from dashtam_core.audit import AuditEntry, PersonKey
 from dashtam_core.identity import ApiToken
-from dashtam_core.kernel import Clock, Subject, SystemClock, UserId
+from dashtam_core.kernel import Clock, DateRange, Subject, SystemClock, UserId
 from dashtam_core.memory._audit import MemoryAuditLog, MemoryPersonKeys, TrailData
 from dashtam_core.memory._deliveries import MemoryAnswers, MemoryDeliveries, OutboxData
+from dashtam_core.memory._matches import MemoryMatches
 from dashtam_core.messaging import KeptAnswer, StoredEvent
+from dashtam_core.portfolio import Match, MatchKind
 from dashtam_core.store import Capability, Store
 
 
@@ -44,7 +49,13 @@ class _Person:
         factory=dict[AccountId, dict[tuple[bytes, int], Transaction]]
     )
     balances: dict[Balance, None] = attrs.field(factory=dict[Balance, None])
+    holdings: dict[object, Holding] = attrs.field(factory=dict[object, Holding])
+    annotations: dict[TransactionId, Annotation] = attrs.field(factory=dict[TransactionId, Annotation])
     documents: dict[bytes, ImportDocument] = attrs.field(factory=dict[bytes, ImportDocument])
+    matches: dict[tuple[MatchKind, TransactionId, TransactionId], Match] = attrs.field(
+        factory=dict[tuple[MatchKind, TransactionId, TransactionId], Match]
+    )
+    contents: dict[DocumentId, bytes] = attrs.field(factory=dict[DocumentId, bytes])
     keys: dict[UUID, PersonKey] = attrs.field(factory=dict[UUID, PersonKey])
     answers: dict[tuple[str, str], tuple[datetime, KeptAnswer]] = attrs.field(
         factory=dict[tuple[str, str], tuple[datetime, KeptAnswer]]
@@ -174,8 +185,16 @@ class MemoryUnit:
         return MemoryAccounts(self)
 
     @property
+    def transactions(self) -> "MemoryTransactions":
+        return MemoryTransactions(self)
+
+    @property
     def documents(self) -> "MemoryDocuments":
         return MemoryDocuments(self)
+
+    @property
+    def matches(self) -> MemoryMatches:
+        return MemoryMatches(self)
 
     @property
     def tokens(self) -> "MemoryTokens":
@@ -218,11 +237,6 @@ class MemoryAccounts:
     async def add_accounts(self, accounts: Sequence[Account], /) -> Sequence[Account]:
         return [self._known_or_added(account) for account in accounts]
 
-    async def add_transactions(
-        self, document_id: DocumentId | None, rows: Mapping[AccountId, Sequence[KeyedTransaction]], /
-    ) -> Mapping[AccountId, int]:
-        return {id_: sum(self._add(id_, document_id, row) for row in some) for id_, some in rows.items()}
-
     async def add_balances(self, balances: Sequence[Balance], /) -> None:
         for balance in balances:
             assert balance.account_id in self.unit.person.accounts, (
@@ -237,30 +251,29 @@ class MemoryAccounts:
     async def find_account(self, account_id: AccountId, /) -> AccountOverview | None:
         return self._overview(account_id) if account_id in self.unit.person.accounts else None
 
-    async def list_transactions(
-        self, wanted: TransactionFilter, /, *, after: tuple[date, TransactionId] | None, limit: int
-    ) -> Sequence[Transaction]:
+    async def add_holdings(self, holdings: Sequence[Holding], /) -> None:
         person = self.unit.person
-        tables = (
-            person.transactions.values()
-            if wanted.account_id is None
-            else [person.transactions.get(wanted.account_id, {})]
-        )
-        found = [row for table in tables for row in table.values() if _meets(row, wanted)]
-        found.sort(key=_order, reverse=True)
-        return [row for row in found if after is None or _order(row) < after][:limit]
+        for holding in holdings:
+            assert holding.account_id in person.accounts, "a holding belongs to an account of the same person"
+            self.unit.put(person.holdings, (holding.account_id, holding.security, holding.as_of), holding)
+
+    async def list_balances(
+        self, account_id: AccountId, /, *, from_date: date, to_date: date
+    ) -> Sequence[Balance]:
+        of = (each for each in self.unit.person.balances if each.account_id == account_id)
+        found = [each for each in of if from_date <= each.as_of <= to_date]
+        return sorted(found, key=lambda each: (each.as_of, each.kind, _age(each)))
+
+    async def list_holdings(self, account_id: AccountId, /) -> Sequence[Holding]:
+        of = [each for each in self.unit.person.holdings.values() if each.account_id == account_id]
+        latest = max((each.as_of for each in of), default=None)
+        return [each for each in of if each.as_of == latest]
 
     def _known_or_added(self, account: Account) -> Account:
         person = self.unit.person
         if self.unit.put(person.account_keys, (account.provider, account.account_key), account.account_id):
             self.unit.put(person.accounts, account.account_id, attrs.evolve(account))
         return attrs.evolve(person.accounts[person.account_keys[account.provider, account.account_key]])
-
-    def _add(self, account_id: AccountId, document_id: DocumentId | None, row: KeyedTransaction) -> bool:
-        person = self.unit.person
-        assert account_id in person.accounts, "a row belongs to an account of the same person"
-        table = person.transactions.setdefault(account_id, {})
-        return self.unit.put(table, (row.dedupe_key, row.occurrence), _transaction(account_id, document_id, row))
 
     def _overview(self, account_id: AccountId) -> AccountOverview:
         latest: dict[object, Balance] = {}
@@ -274,11 +287,84 @@ class MemoryAccounts:
 
 
 @attrs.frozen
+class MemoryTransactions:
+    unit: MemoryUnit
+
+    async def add(
+        self, document_id: DocumentId | None, rows: Mapping[AccountId, Sequence[KeyedTransaction]], /
+    ) -> Mapping[AccountId, int]:
+        return {id_: sum(self._add(id_, document_id, row) for row in some) for id_, some in rows.items()}
+
+    async def change(self, rows: Sequence[Transaction], /) -> None:
+        old = {row.transaction_id: row for row in self._all()}
+        for row in rows:
+            if row.transaction_id not in old:
+                raise LookupError("a row that is changed is one of the same person, added before")
+            self.unit.drop(self._table(row.account_id), _key(old[row.transaction_id]))
+        for row in rows:
+            added = self.unit.put(self._table(row.account_id), _key(row), attrs.evolve(row, annotation=None))
+            assert added, "a row takes no other's key"
+
+    async def find(
+        self,
+        wanted: TransactionFilter,
+        /,
+        *,
+        after: tuple[date, TransactionId] | None = None,
+        limit: int | None = None,
+    ) -> Sequence[Transaction]:
+        found = sorted((row for row in self._all() if _meets(row, wanted)), key=_order, reverse=True)
+        page = [row for row in found if after is None or _order(row) < after][:limit]
+        said = self.unit.person.annotations
+        return [attrs.evolve(row, annotation=said.get(row.transaction_id)) for row in page]
+
+    async def mark_missing(
+        self, account_id: AccountId, window: DateRange, sent: Collection[tuple[bytes, int]], at: datetime, /
+    ) -> None:
+        days = TransactionFilter(account_id=account_id, from_date=window.start, to_date=window.end)
+        marked: list[Transaction] = []
+        for row in await self.find(attrs.evolve(days, status=TransactionStatus.POSTED)):
+            since = None if _key(row) in sent else row.missing_since or at
+            if since != row.missing_since:
+                marked.append(attrs.evolve(row, missing_since=since))
+        await self.change(marked)
+
+    async def annotate(self, annotation: Annotation, /) -> None:
+        said, id_ = self.unit.person.annotations, annotation.transaction_id
+        if all(row.transaction_id != id_ for row in self._all()):
+            raise LookupError("a transaction that is annotated is one of the same person")
+        if id_ in said:
+            self.unit.drop(said, id_)
+        if annotation != Annotation(transaction_id=id_):
+            self.unit.put(said, id_, annotation)
+
+    def _all(self) -> Iterator[Transaction]:
+        return (row for table in self.unit.person.transactions.values() for row in table.values())
+
+    def _table(self, account_id: AccountId) -> dict[tuple[bytes, int], Transaction]:
+        return self.unit.person.transactions.setdefault(account_id, {})
+
+    def _add(self, account_id: AccountId, document_id: DocumentId | None, row: KeyedTransaction) -> bool:
+        assert account_id in self.unit.person.accounts, "a row belongs to an account of the same person"
+        return self.unit.put(self._table(account_id), _key(row), _transaction(account_id, document_id, row))
+
+
+@attrs.frozen
 class MemoryDocuments:
     unit: MemoryUnit
 
-    async def add(self, document: ImportDocument, /) -> bool:
-        return self.unit.put(self.unit.person.documents, document.sha256, document)
+    async def add(self, document: ImportDocument, content: bytes | None = None, /) -> bool:
+        added = self.unit.put(self.unit.person.documents, document.sha256, document)
+        if added and content is not None:
+            self.unit.put(self.unit.person.contents, document.document_id, content)
+        return added
+
+    async def change(self, document: ImportDocument, /) -> None:
+        self.unit.drop(self.unit.person.documents, document.sha256)
+        self.unit.put(self.unit.person.documents, document.sha256, document)
+
+    async def content(self, document_id: DocumentId, /) -> bytes | None:
+        return self.unit.person.contents.get(document_id)
 
     async def find(self, sha256: bytes, /) -> ImportDocument | None:
         return self.unit.person.documents.get(sha256)
@@ -349,7 +435,14 @@ def _transaction(account_id: AccountId, document_id: DocumentId | None, row: Key
         index=row.index,
         dedupe_key=row.dedupe_key,
         occurrence=row.occurrence,
+        superseded_by=row.superseded_by,
+        removed_at=row.removed_at,
+        waits_for=row.waits_for,
     )
+
+
+def _key(row: KeyedTransaction | Transaction) -> tuple[bytes, int]:
+    return row.dedupe_key, row.occurrence
 
 
 def _order(row: Transaction) -> tuple[date, TransactionId]:
@@ -357,9 +450,22 @@ def _order(row: Transaction) -> tuple[date, TransactionId]:
 
 
 def _meets(row: Transaction, wanted: TransactionFilter) -> bool:
-    return (wanted.from_date is None or wanted.from_date <= row.posted_date) and (
-        wanted.to_date is None or row.posted_date <= wanted.to_date
+    return (
+        (wanted.account_id is None or row.account_id == wanted.account_id)
+        and (wanted.from_date is None or wanted.from_date <= row.posted_date)
+        and (wanted.to_date is None or row.posted_date <= wanted.to_date)
+        and (wanted.status is None or row.status is wanted.status)
+        and (wanted.transaction_ids is None or row.transaction_id in wanted.transaction_ids)
+        and (wanted.keys is None or row.dedupe_key in wanted.keys)
+        and (wanted.provider_ids is None or row.provider_transaction_id in wanted.provider_ids)
+        and (wanted.document_id is None or row.document_id == wanted.document_id)
+        and (not wanted.waiting or _waits(row))
+        and (wanted.hidden or not row.is_hidden)
     )
+
+
+def _waits(row: Transaction) -> bool:
+    return row.waits_for is not None or (row.status is TransactionStatus.PENDING and not row.is_hidden)
 
 
 def _age(balance: Balance) -> tuple[date, datetime]:

@@ -1,5 +1,6 @@
 """Messages, their routes, the pipeline they run through, and the events that come of them."""
 
+from dashtam_core.messaging._codec import register_json
 from dashtam_core.messaging._dead_letters import (
     EVENTS_MANAGE,
     ROUTES,
@@ -16,7 +17,7 @@ from dashtam_core.messaging._events import (
     EventBus,
     Subscription,
 )
-from dashtam_core.messaging._idempotency import Answers, KeptAnswer, KeyState, earlier_answer, idempotent
+from dashtam_core.messaging._idempotency import KEPT_FOR, Answers, KeptAnswer, KeyState, earlier_answer, idempotent
 from dashtam_core.messaging._messages import (
     Command,
     Handler,
@@ -55,6 +56,7 @@ from dashtam_core.messaging._relay import Relay
 
 __all__ = [
     "EVENTS_MANAGE",
+    "KEPT_FOR",
     "ROUTES",
     "Answer",
     "Answers",
@@ -100,6 +102,7 @@ __all__ = [
     "error_code",
     "idempotent",
     "prepare",
+    "register_json",
     "settle",
     "transaction",
 ]

@@ -53,6 +53,13 @@ def _converter(bytes_as: Callable[[bytes], str] = bytes.hex) -> "Converter":
     from cattrs import Converter
 
     made = Converter()
+    register_json(made, bytes_as)
+    made.register_unstructure_hook_func(lambda kind: kind is frozenset or _origin(kind) is frozenset, sorted)
+    return made
+
+
+def register_json(made: "Converter", bytes_as: Callable[[bytes], str] = bytes.hex, /) -> None:
+    """Teaches a converter the plain values: exact types, ids and numbers as text, days as in ISO 8601."""
     for plain in (str, int, bool, NoneType):
         made.register_structure_hook(plain, _exactly)
     for written in (UUID, Decimal):
@@ -63,8 +70,6 @@ def _converter(bytes_as: Callable[[bytes], str] = bytes.hex) -> "Converter":
         made.register_structure_hook(dated, _from_iso)
     made.register_unstructure_hook(bytes, bytes_as)
     made.register_structure_hook(bytes, lambda text, _: bytes.fromhex(text))
-    made.register_unstructure_hook_func(lambda kind: kind is frozenset or _origin(kind) is frozenset, sorted)
-    return made
 
 
 def _as_text(kind: type, value: object) -> str:

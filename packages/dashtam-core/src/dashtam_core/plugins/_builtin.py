@@ -6,7 +6,10 @@ from typing import Final
 from dashtam_core.memory import open_memory_store
 from dashtam_core.plugins._hooks import StoreOpener, hookimpl
 
-COMMANDS: Final = ("read", "import", "accounts", "transactions", "token", "audit", "events", "plugins")
+COMMANDS: Final = (
+    *("read", "import", "accounts", "transactions", "holdings", "transfers", "duplicates", "annotate", "export"),
+    *("token", "audit", "events", "plugins"),
+)
 """The commands that Dashtam's own command line has: no plugin takes their place."""
 
 

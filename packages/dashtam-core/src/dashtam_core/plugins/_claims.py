@@ -7,7 +7,7 @@ from typing import Any, Final, get_protocol_members
 
 import attrs
 
-from dashtam_core.accounts import StatementReader
+from dashtam_core.accounts import StatementReader, StatementWriter
 from dashtam_core.connections import Provider
 from dashtam_core.container import Binding
 from dashtam_core.messaging import DurableSubscription, Route, Subscription
@@ -15,6 +15,11 @@ from dashtam_core.plugins import _hooks
 
 type Key = tuple[str, Hashable]  # a kind and a name, such as ("store", "sqlite")
 
+_PORTS: Final[Mapping[str, type]] = {
+    "reader": StatementReader,
+    "writer": StatementWriter,
+    "provider": Provider,
+}
 _ADVICE: Final = "uninstall all but one, or list the one you want in DASHTAM_PLUGINS"
 
 
@@ -81,9 +86,8 @@ def _claim(plugin: str, kind: str, each: Any) -> Claim:
         case "store" | "command" | "router", (str() as name, function) if name and callable(function):
             name = name.lower() if kind == "store" else name.strip("/")
             return Claim(plugin, kind, name, function, {(kind, name): None})
-        case ("reader", _) | ("provider", _):
-            port = StatementReader if kind == "reader" else Provider
-            missing = sorted(member for member in get_protocol_members(port) if not hasattr(each, member))
+        case ("reader" | "writer" | "provider", _):
+            missing = sorted(member for member in get_protocol_members(_PORTS[kind]) if not hasattr(each, member))
             if missing or not isinstance(each.name, str):
                 raise _misshapen(kind, each, f" without {', '.join(missing) or 'a text for a name'}")
             return Claim(plugin, kind, each.name, each, {(kind, each.name): None})

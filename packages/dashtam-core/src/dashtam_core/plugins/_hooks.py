@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import pluggy
 
-from dashtam_core.accounts import StatementReader
+from dashtam_core.accounts import StatementReader, StatementWriter
 from dashtam_core.connections import Provider
 from dashtam_core.container import Binding
 from dashtam_core.messaging import DurableSubscription, Route, Subscription
@@ -35,6 +35,11 @@ def dashtam_stores() -> Mapping[str, StoreOpener]:  # type: ignore[empty-body]
 @hookspec
 def dashtam_readers() -> Iterable[StatementReader]:  # type: ignore[empty-body]
     """Readers of statement files, asked in the order their plugins were loaded."""
+
+
+@hookspec
+def dashtam_writers() -> Iterable[StatementWriter]:  # type: ignore[empty-body]
+    """Writers of the files that people take along, each known by its format's name."""
 
 
 @hookspec

@@ -11,7 +11,7 @@ from typing import Any, Final, Self
 import attrs
 import pluggy
 
-from dashtam_core.accounts import StatementReader, SyncBatch
+from dashtam_core.accounts import StatementReader, StatementWriter, SyncBatch
 from dashtam_core.connections import Provider, ProviderCode, ProviderFailed, SyncRequest
 from dashtam_core.container import AssemblyError
 from dashtam_core.kernel import Failure, Result, UnavailableCode, UnavailableError
@@ -134,14 +134,18 @@ class Plugins:
 
     def warn(self) -> None:
         """A line in the log for each plugin that is left out or used in part."""
-        for report in self.reports:
-            if report.problems and _NOT_LISTED not in report.problems:
-                said = {
-                    "plugin": report.name,
-                    "distribution": report.distribution,
-                    "why": "; ".join(report.problems),
-                }
-                _log.warning("plugin used in part" if report.active else "plugin left out", extra=said)
+        for report in self.broken:
+            said = {
+                "plugin": report.name,
+                "distribution": report.distribution,
+                "why": "; ".join(report.problems),
+            }
+            _log.warning("plugin used in part" if report.active else "plugin left out", extra=said)
+
+    @property
+    def broken(self) -> Sequence[PluginReport]:
+        """Those that do not work, or not as a whole; one that DASHTAM_PLUGINS leaves out is not among them."""
+        return [each for each in self.reports if each.problems and _NOT_LISTED not in each.problems]
 
     @property
     def reports(self) -> Sequence[PluginReport]:
@@ -176,6 +180,10 @@ class Plugins:
     @property
     def readers(self) -> Sequence[StatementReader]:
         return [claim.value for claim in self._granted("reader")]
+
+    @property
+    def writers(self) -> Sequence[StatementWriter]:
+        return [claim.value for claim in self._granted("writer")]
 
     @property
     def subscriptions(self) -> Sequence[Subscription | DurableSubscription]:

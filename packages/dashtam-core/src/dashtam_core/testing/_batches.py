@@ -6,10 +6,10 @@ import tracemalloc
 from codecs import lookup
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from random import Random
-from typing import Any, Final
+from typing import Any, Final, get_args, get_type_hints
 
 import attrs
 import pytest
@@ -74,25 +74,30 @@ def counted(batch: model.SyncBatch) -> Counts:
 def check(batch: model.SyncBatch) -> None:
     """Amounts are exact and have a currency, days are days, instants are in UTC, and what is not known is None."""
     for account in batch.accounts:
-        check_fields(account.account)
+        said: list[Any] = [account.account, *account.transactions, *account.balances, *account.holdings]
+        for each in said:
+            check_fields(each)
         for row in account.transactions:
-            assert type(row.posted_date) is date, f"a day, no instant: {row}"
-            check_fields(row)
-        for balance in account.balances:
-            assert type(balance.as_of) is date, f"a day, no instant: {balance}"
-            check_fields(balance)
+            assert not row.running_balance or row.running_balance.currency == row.amount.currency, row
 
 
 def check_fields(of: attrs.AttrsInstance) -> None:
+    """Of a value, and of what it is made of: parts, counterparties, securities."""
+    hints = get_type_hints(type(of))
     fields: dict[str, Any] = attrs.asdict(of, recurse=False)
     for name, value in fields.items():
         assert value != "" or name == "provider_account_id", f"{name} is not known, so it is None: {of}"
         assert not isinstance(value, float), f"{name} is a float, and rounds: {of}"
-        if type(value) is datetime:
+        if isinstance(value, datetime):
+            assert datetime in get_args(hints[name]), f"{name} is a day, no instant: {of}"
             assert value.tzinfo is UTC, f"{name} is an instant, and in UTC: {of}"
-        if "amount" in name and value is not None:
+        if Money in {hints[name], *get_args(hints[name])} and value is not None:
             assert isinstance(value, Money), f"{name} has no currency: {of}"
             assert (type(value.amount), type(value.currency)) == (Decimal, Currency), of
+        if hasattr(value, "__attrs_attrs__") and not isinstance(value, Money | Currency):
+            check_fields(value)
+    for part in fields.get("details") or fields.get("ids") or ():
+        check_fields(part)
 
 
 def damaged(how: str, data: bytes, random: Random) -> bytes:
@@ -258,10 +263,13 @@ class ProviderConformance(Conformance):
     async def test_what_was_taken_in_is_not_taken_in_again(
         self, provider: Provider, request_ok: SyncRequest
     ) -> None:
-        """Through a whole application: the first time everything is new, the second time nothing."""
-        brought = sum(
-            len(each.transactions) for batch in await run(provider, request_ok) for each in batch.accounts
-        )
+        """Through a whole application: the first time everything is new, the second time nothing.
+
+        Rows that speak of others, such as a pending one that is posted later, need not be new.
+        """
+        accounts = [each for batch in await run(provider, request_ok) for each in batch.accounts]
+        rows = [row for each in accounts for row in each.transactions]
+        plain = all(row.status is model.TransactionStatus.POSTED and row.replaces is None for row in rows)
         async with Dashtam.open(settings=Settings(), plugins=[Bringing(provider)], workers=False) as dashtam:
             added = list[int]()
             for _ in range(2):
@@ -271,7 +279,8 @@ class ProviderConformance(Conformance):
                     report: SyncReport = (await dashtam.acting_as(ANN).execute(command)).unwrap()
                     more, cursor, count = report.more, report.next_cursor, count + report.added
                 added.append(count)
-        assert added == [brought, 0]
+        assert added[1] == 0
+        assert added[0] == len(rows) or (added[0] < len(rows) and not plain)
 
 
 async def run(provider: Provider, request: SyncRequest) -> list[model.SyncBatch]:

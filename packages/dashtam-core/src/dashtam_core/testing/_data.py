@@ -5,6 +5,7 @@ Rows carry keys and expectations written by hand, so that no adapter is measured
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import partial
@@ -14,20 +15,16 @@ import attrs
 import pytest
 
 from dashtam_core import accounts as model
-from dashtam_core.kernel import ANONYMOUS, Currency, Money, Subject
+from dashtam_core.kernel import ANONYMOUS, DateRange, Money, Subject
 from dashtam_core.store import Capability, Store
 from dashtam_core.testing._conformance import Conformance
 from dashtam_core.testing._shared import (
-    ALL,
-    NOTHING,
     PATIENCE,
-    cancelled_after,
     fields_of,
     names_of,
     overviews,
     said,
     seen,
-    write_everything,
 )
 from dashtam_core.testing.samples import (
     AMOUNTS,
@@ -38,21 +35,67 @@ from dashtam_core.testing.samples import (
     TEXTS,
     account,
     add,
+    annotate,
+    annotation,
     balance,
+    change,
     document,
     filler,
     full_account,
     full_row,
     have,
+    holding,
     row,
     rows_of,
     texts_of,
     token,
 )
+from dashtam_core.testing.samples import (
+    full as full_of,
+)
 
 FEW_OR_MANY = pytest.mark.parametrize("beside", [0, 2_000], ids=["small", "bulk"])
 refused = partial(pytest.raises, Exception)
 """Each store has its own way to refuse."""
+STATE = ("transaction_id", "index", "dedupe_key", "occurrence", "superseded_by", "removed_at", "waits_for")
+SOME_DAY, BEFORE_FILLER = date(2026, 3, 2), date(2026, 3, 27)
+FIRST, LAST = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+VERBATIM = ("description", "payee", "memo", "provider_transaction_id", "reference", "end_to_end_id")
+DAYS = ("posted_date", "value_date", "transaction_date")
+HARD = {
+    "amounts": [
+        row(
+            f"amount {place}",
+            amount=text,
+            exchange_rate=Decimal(text),
+            original_amount=Money.parse(text, "ETH").unwrap(),
+        )
+        for place, text in enumerate(AMOUNTS)
+    ],
+    "texts": [row(f"text {place}", **dict.fromkeys(VERBATIM, text)) for place, text in enumerate(TEXTS)],
+    "calendar": [row(f"{at.year}", posted_at=at, **dict.fromkeys(DAYS, at.date())) for at in (FIRST, NOON, LAST)],
+}
+"""Rows in the order of their days and ids."""
+MANY_KEYS = {number.to_bytes(16) for number in range(70_000)}
+"""As many as a very large file has."""
+
+
+def state_of(row: model.KeyedTransaction | model.Transaction) -> list[Any]:
+    return [getattr(row, name) for name in STATE]
+
+
+async def mark(store: Store, of: model.Account, *sent: model.KeyedTransaction, at: datetime = NOON) -> None:
+    """Tells that of 2 to 4 March these rows of Ann's were sent, and many more."""
+    keys = {(key, 1) for key in MANY_KEYS} | {(each.dedupe_key, each.occurrence) for each in sent}
+    window = DateRange(SOME_DAY, date(2026, 3, 4))
+    async with store.unit_of_work(ANN) as unit:
+        await unit.transactions.mark_missing(of.account_id, window, keys, at)
+
+
+async def missing(store: Store, subject: Subject = ANN) -> dict[str | None, datetime]:
+    """The texts of rows that are missing, and since when."""
+    found = await rows_of(store, subject, hidden=True)
+    return {each.description: each.missing_since for each in found if each.missing_since is not None}
 
 
 async def report(store: Store, *balances: model.Balance) -> None:
@@ -90,67 +133,32 @@ class DataPromises(Conformance):
         """An open store answers a ping."""
         await store.ping()
 
-    async def test_leaving_a_unit_commits(self, store: Store) -> None:
-        """What a unit wrote is there for the next one, and was there for itself."""
-        async with store.unit_of_work(ANN) as unit:
-            account_id = await write_everything(unit, ANN)
-            assert await unit.accounts.find_account(account_id) is not None
-            assert len(await unit.accounts.list_transactions(model.TransactionFilter(), after=None, limit=9)) == 2
-        assert await seen(store, ANN, account_id) == ALL
-
-    async def test_a_discarded_unit_leaves_nothing(self, store: Store) -> None:
-        """After `discard()` the end of the block undoes everything, also what is written later."""
-        async with store.unit_of_work(ANN) as unit:
-            unit.discard()
-            await write_everything(unit, ANN)
-        assert await seen(store, ANN) == NOTHING
-
-    @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, asyncio.CancelledError])
-    async def test_an_exception_leaves_nothing(self, store: Store, error: type[BaseException]) -> None:
-        """Any exception in the block undoes everything and goes on to the caller."""
-
-        async def work() -> None:
-            async with store.unit_of_work(ANN) as unit:
-                await write_everything(unit, ANN)
-                raise error
-
-        with pytest.raises(error):
-            await work()
-        assert await seen(store, ANN) == NOTHING
-
     async def test_a_rolled_back_unit_leaves_what_was_there(self, store: Store) -> None:
         """What it added to an account is gone, what the account had stays, and no key is reserved."""
         (one,) = await have(store, ANN, account("one"))
         await add(store, ANN, one, row("stays"))
         await report(store, balance(one, "1"))
+        (stays,), paper = await rows_of(store, ANN), document()
+        await annotate(store, ANN, annotation(stays))
         async with store.unit_of_work(ANN) as unit:
-            await unit.accounts.add_transactions(None, {one.account_id: [row("gone")]})
+            await unit.documents.add(paper, b"content")
+        async with store.unit_of_work(ANN) as unit:
+            await unit.transactions.add(None, {one.account_id: [row("gone")]})
+            await unit.transactions.change([attrs.evolve(stays, dedupe_key=bytes(16), memo="gone")])
+            await unit.transactions.annotate(annotation(stays, "gone"))
+            await unit.transactions.mark_missing(one.account_id, DateRange(date.min, date.max), set(), NOON)
             await unit.accounts.add_balances([balance(one, "2", day=2)])
+            await unit.documents.change(attrs.evolve(paper, filename="gone"))
             unit.discard()
+        found = await rows_of(store, ANN)
+        assert list(map(fields_of, found)) == [fields_of(attrs.evolve(stays, annotation=annotation(stays)))]
+        async with store.unit_of_work(ANN) as unit:
+            assert await unit.documents.find(paper.sha256) == paper
         assert (await texts_of(store, ANN), await shown(store, one)) == (
             ["stays"],
             {model.BalanceKind.LEDGER: Decimal(1)},
         )
         assert await add(store, ANN, one, row("gone")) == 1
-
-    @pytest.mark.parametrize("steps", [0, 1, 2, 3, 5, 8, 13, 21, 34, 55, 89])
-    async def test_cancelling_at_any_step_leaves_all_or_nothing(self, store: Store, steps: int) -> None:
-        """Wherever a cancellation strikes, the unit is whole or absent and the store goes on serving."""
-
-        async def work() -> None:
-            async with store.unit_of_work(ANN) as unit:
-                await write_everything(unit, ANN)
-
-        await cancelled_after(steps, work())
-        assert await seen(store, ANN) in (ALL, NOTHING)
-        assert await have(store, BEN, account("one"))
-
-    async def test_a_unit_that_is_never_entered_touches_nothing(self, store: Store) -> None:
-        """Making a unit costs nothing and holds nothing back, however many there are."""
-        made = [store.unit_of_work(ANN) for _ in range(100)]
-        async with made[50] as unit:
-            await write_everything(unit, ANN)
-        assert await seen(store, ANN) == ALL
 
     async def test_no_unit_sees_half_of_another(self, store: Store) -> None:
         """A reader beside a writer sees all of what it wrote or nothing."""
@@ -233,16 +241,23 @@ class DataPromises(Conformance):
         await add(store, BEN, his, row("his"))
         async with store.unit_of_work(BEN) as unit:
             await unit.accounts.add_balances([balance(his, "1")])
-            assert await unit.documents.add(paper)
+            await unit.accounts.add_holdings([holding(his, "1")])
+            assert await unit.documents.add(paper, b"content")
         assert his.account_id != hers.account_id
         async with store.unit_of_work(ANN) as unit:
             listed = await unit.accounts.list_accounts(after=None, limit=9)
             assert [(each.account.account_id, each.balances) for each in listed] == [(hers.account_id, ())]
             assert await unit.accounts.find_account(his.account_id) is None
             for wanted in (model.TransactionFilter(), model.TransactionFilter(account_id=his.account_id)):
-                assert list(await unit.accounts.list_transactions(wanted, after=None, limit=9)) == []
+                assert list(await unit.transactions.find(wanted, after=None, limit=9)) == []
             assert await unit.documents.find(paper.sha256) is None
             assert await unit.documents.get(paper.document_id) is None
+            assert await unit.documents.content(paper.document_id) is None
+            assert list(await unit.accounts.list_holdings(his.account_id)) == []
+            days = {"from_date": date.min, "to_date": date.max}
+            assert list(await unit.accounts.list_balances(his.account_id, **days)) == []
+        await mark(store, his)
+        assert await missing(store, BEN) == {}
         assert await texts_of(store, BEN) == ["his"]
 
     async def test_two_people_may_have_the_same_document(self, store: Store) -> None:
@@ -266,16 +281,21 @@ class DataPromises(Conformance):
         rows = {hers.account_id: [row("own")], target.account_id: [row("foreign"), *filler(beside)]}
         with refused():
             async with store.unit_of_work(ANN) as unit:
-                await unit.accounts.add_transactions(None, rows)
+                await unit.transactions.add(None, rows)
         assert await texts_of(store, ANN) == []
         assert await texts_of(store, BEN) == []
 
     async def test_a_balance_of_a_foreign_account_is_refused(self, store: Store) -> None:
-        """A balance for another person's account raises, and nothing is stored."""
+        """A balance or a holding for another person's account raises, and nothing is stored."""
         (his,) = await have(store, BEN, account("his"))
         with refused():
             await report(store, balance(his, "1"))
+        with refused():
+            async with store.unit_of_work(ANN) as unit:
+                await unit.accounts.add_holdings([holding(his, "1")])
         assert await balances_of(store, BEN, his) == {}
+        async with store.unit_of_work(BEN) as unit:
+            assert list(await unit.accounts.list_holdings(his.account_id)) == []
 
     async def test_a_token_of_another_person_is_refused(self, store: Store) -> None:
         """Nobody makes a token that acts as somebody else."""
@@ -290,59 +310,39 @@ class DataPromises(Conformance):
 
     @FEW_OR_MANY
     async def test_every_field_of_a_transaction_comes_back(self, store: Store, beside: int) -> None:
-        """A transaction is read as its provider said it, with where it came from."""
+        """A transaction is read as its provider said it, with where it came from and what stands for it."""
         (one,) = await have(store, ANN, account("one"))
-        bare = row("bare", day=2, description=None)
-        full, bare = attrs.evolve(full_row(), index=7, occurrence=2), attrs.evolve(bare, index=8)
+        full = attrs.evolve(full_row(), index=7, occurrence=2)
+        rows = [
+            attrs.evolve(row("earlier", day=4), superseded_by=full.transaction_id, waits_for="FITID-9"),
+            full,
+            attrs.evolve(row("bare", day=2, description=None), index=8),
+            attrs.evolve(row("gone"), removed_at=NOON),
+        ]
         paper = document()
         async with store.unit_of_work(ANN) as unit:
-            rows = [full, bare, *filler(beside)]
-            await unit.accounts.add_transactions(paper.document_id, {one.account_id: rows})
+            await unit.transactions.add(paper.document_id, {one.account_id: [*rows, *filler(beside)]})
             assert await unit.documents.add(paper)
-        stored = await rows_of(store, ANN, to_date=date(2026, 3, 27))
-        assert [said(each, model.TransactionData) for each in stored] == [
-            fields_of(full.data),
-            fields_of(bare.data),
-        ]
-        got = stored[0]
-        assert (got.transaction_id, got.account_id) == (full.transaction_id, one.account_id)
-        assert got.document_id == paper.document_id
-        assert (got.index, got.dedupe_key, got.occurrence) == (7, b"full............", 2)
+        stored = await rows_of(store, ANN, to_date=BEFORE_FILLER, hidden=True)
+        assert [said(each, model.TransactionData) for each in stored] == [fields_of(each.data) for each in rows]
+        assert list(map(state_of, stored)) == list(map(state_of, rows))
+        assert {(each.account_id, each.document_id) for each in stored} == {(one.account_id, paper.document_id)}
+        assert {(each.missing_since, each.annotation) for each in stored} == {(None, None)}
+        got = stored[1]
         assert got.posted_at is not None
         assert got.posted_at.utcoffset() == timedelta(0)
 
     @FEW_OR_MANY
-    async def test_amounts_are_never_rounded(self, store: Store, beside: int) -> None:
-        """Every digit of an amount, an original amount and a rate comes back."""
+    @pytest.mark.parametrize("rows", HARD.values(), ids=HARD)
+    async def test_what_is_hard_to_keep_comes_back(
+        self, store: Store, rows: Sequence[model.KeyedTransaction], beside: int
+    ) -> None:
+        """Every digit, character, day and instant is as it was said: 38 digits, emoji, escapes, years 1 to 9999."""
         (one,) = await have(store, ANN, account("one"))
-        numbers = {text: Decimal(text) for text in AMOUNTS}
-        rows = [
-            row(text, amount=text, exchange_rate=number, original_amount=Money(number, Currency("ETH")))
-            for text, number in numbers.items()
-        ]
-        keyed = [attrs.evolve(each, dedupe_key=bytes([place] * 16)) for place, each in enumerate(rows)]
-        assert await add(store, ANN, one, *keyed, *filler(beside)) == len(AMOUNTS) + beside
-        found = await rows_of(store, ANN, to_date=date(2026, 3, 27))
-        assert len(found) == len(AMOUNTS)
-        for stored in found:
-            expected = Decimal(str(stored.description))
-            assert stored.original_amount is not None
-            digits = (stored.amount.amount, stored.original_amount.amount, stored.exchange_rate)
-            assert digits == (expected, expected, expected)
-            assert (stored.amount.currency, stored.original_amount.currency) == (EUR, Currency("ETH"))
-
-    @FEW_OR_MANY
-    async def test_text_is_kept_verbatim(self, store: Store, beside: int) -> None:
-        """Text comes back character by character: emoji, escapes, quotes, line ends, long and empty."""
-        (one,) = await have(store, ANN, account("one"))
-        names = ("description", "payee", "memo", "provider_transaction_id", "reference", "end_to_end_id")
-        says: list[dict[str, Any]] = [dict.fromkeys(names, text) for text in TEXTS]
-        rows = [row(f"text {place}", **each) for place, each in enumerate(says)]
-        await add(store, ANN, one, *rows, *filler(beside))
-        stored = await rows_of(store, ANN, to_date=date(2026, 3, 27))
-        assert [said(each, model.TransactionData) for each in reversed(stored)] == [
-            fields_of(each.data) for each in rows
-        ]
+        assert await add(store, ANN, one, *rows, *filler(beside)) == len(rows) + beside
+        stored = [each for each in await rows_of(store, ANN) if not str(each.description).startswith("filler")]
+        found = [said(each, model.TransactionData) for each in reversed(stored)]
+        assert found == [fields_of(each.data) for each in rows]
 
     @FEW_OR_MANY
     @pytest.mark.parametrize("odd", ["\x00", "\ud800"], ids=["NUL", "surrogate"])
@@ -350,25 +350,16 @@ class DataPromises(Conformance):
         """A character that a database cannot hold is kept, replaced or left out; the row and its rest stay."""
         (one,) = await have(store, ANN, account("one"))
         text = f"be{odd}fore"
-        odd_row = row("odd", description=text, payee=text, memo=text)
+        odd_row = row("odd", description=text, payee=text, memo=text, category=text)
         assert await add(store, ANN, one, odd_row, *filler(beside)) == beside + 1
-        (stored,) = await rows_of(store, ANN, to_date=date(2026, 3, 27))
-        assert {stored.description, stored.payee, stored.memo} <= {text, "before", "be\ufffdfore", "be?fore"}
-
-    @FEW_OR_MANY
-    async def test_the_ends_of_the_calendar_are_kept(self, store: Store, beside: int) -> None:
-        """Days and instants from year 1 to year 9999 come back exactly, and sort."""
-        (one,) = await have(store, ANN, account("one"))
-        first, last = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
-        rows = [
-            row(text, posted_date=at.date(), value_date=at.date(), transaction_date=at.date(), posted_at=at)
-            for text, at in [("first", first), ("noon", NOON), ("last", last)]
-        ]
-        await add(store, ANN, one, *rows, *filler(beside))
-        stored = [each for each in await rows_of(store, ANN) if not str(each.description).startswith("filler")]
-        assert [said(each, model.TransactionData) for each in stored] == [
-            fields_of(each.data) for each in reversed(rows)
-        ]
+        await annotate(store, ANN, annotation(odd_row, text))
+        async with store.unit_of_work(ANN) as unit:
+            await unit.accounts.add_holdings([holding(one, "1", security=model.SecurityData(name=text))])
+            (held,) = await unit.accounts.list_holdings(one.account_id)
+        (stored,) = await rows_of(store, ANN, to_date=BEFORE_FILLER)
+        assert stored.annotation is not None
+        texts = {stored.description, stored.payee, stored.memo, stored.category, stored.annotation.note}
+        assert texts | {held.security.name} <= {text, "before", "be\ufffdfore", "be?fore"}
 
     async def test_twins_survive_and_overlaps_add_nothing(self, store: Store) -> None:
         """A key is known by its occurrence: what is there is skipped, one more twin is added."""
@@ -386,7 +377,7 @@ class DataPromises(Conformance):
         one, two, three = await have(store, ANN, account("one"), account("two"), account("three"))
         await add(store, ANN, one, row("known"))
         async with store.unit_of_work(ANN) as unit:
-            counts = await unit.accounts.add_transactions(
+            counts = await unit.transactions.add(
                 None,
                 {
                     two.account_id: [row("known"), row("new")],
@@ -395,7 +386,7 @@ class DataPromises(Conformance):
                 },
             )
             assert dict(counts) == {one.account_id: 1, two.account_id: 2, three.account_id: 0}
-            assert dict(await unit.accounts.add_transactions(None, {})) == {}
+            assert dict(await unit.transactions.add(None, {})) == {}
         assert sorted(map(str, await texts_of(store, ANN, account_id=two.account_id))) == ["known", "new"]
 
     @pytest.mark.parametrize("count", [1, 3, 499, 500, 501, 2_000])
@@ -418,9 +409,7 @@ class DataPromises(Conformance):
         for limit in (1, 2, 3, 6, 7, 8):
             texts, after = list[str | None](), None
             async with store.unit_of_work(ANN) as unit:
-                while page := await unit.accounts.list_transactions(
-                    model.TransactionFilter(), after=after, limit=limit
-                ):
+                while page := await unit.transactions.find(model.TransactionFilter(), after=after, limit=limit):
                     assert len(page) <= limit
                     texts += [each.description for each in page]
                     after = (page[-1].posted_date, page[-1].transaction_id)
@@ -450,15 +439,147 @@ class DataPromises(Conformance):
         beyond = model.TransactionFilter(account_id=one.account_id, from_date=second)
         async with store.unit_of_work(ANN) as unit:
             after = (last.posted_date, last.transaction_id)
-            rest = await unit.accounts.list_transactions(beyond, after=after, limit=9)
+            rest = await unit.transactions.find(beyond, after=after, limit=9)
         assert [each.description for each in rest] == ["b"]
+
+    async def test_transactions_are_found_by_what_they_are(self, store: Store) -> None:
+        """What counts no more is found by who asks for it; and nothing is found where nothing is sought."""
+        (one,), paper = await have(store, ANN, account("one")), document()
+        pending, void = model.TransactionStatus.PENDING, model.TransactionStatus.VOID
+        a = row("a", 1, provider_transaction_id="1")
+        rows = [
+            a,
+            row("b", 2, provider_transaction_id="2", status=pending),
+            attrs.evolve(row("c", 3, provider_transaction_id="1"), waits_for="9"),
+            attrs.evolve(row("d", 4, status=void), removed_at=NOON, waits_for="8"),
+            e := attrs.evolve(
+                row("e", 5, provider_transaction_id="2", status=pending), superseded_by=a.transaction_id
+            ),
+        ]
+        await add(store, ANN, one, *rows)
+        async with store.unit_of_work(ANN) as unit:
+            await unit.transactions.add(paper.document_id, {one.account_id: [row("f", 6)]})
+            assert await unit.documents.add(paper)
+        expected: list[tuple[str, str, dict[str, Any]]] = [
+            ("fcba", "fedcba", {}),
+            ("fca", "fca", {"status": model.TransactionStatus.POSTED}),
+            ("b", "eb", {"status": pending}),
+            ("cb", "dcb", {"waiting": True}),
+            ("a", "ea", {"transaction_ids": [a.transaction_id, e.transaction_id]}),
+            ("a", "ea", {"keys": {a.dedupe_key, e.dedupe_key} | MANY_KEYS}),
+            ("ca", "ca", {"provider_ids": ["1", "3"]}),
+            ("b", "eb", {"provider_ids": {"2", "it's"}}),
+            ("f", "f", {"document_id": paper.document_id}),
+            ("", "", {"document_id": document().document_id}),
+            ("", "", {"transaction_ids": []}),
+            ("", "", {"keys": []}),
+            ("", "", {"provider_ids": ()}),
+            ("a", "a", {"provider_ids": ["1"], "to_date": SOME_DAY, "account_id": one.account_id}),
+            ("c", "c", {"provider_ids": ["1"], "waiting": True, "status": model.TransactionStatus.POSTED}),
+        ]
+        for texts, all_texts, wanted in expected:
+            assert await texts_of(store, ANN, **wanted) == list(texts)
+            assert await texts_of(store, ANN, **wanted, hidden=True) == list(all_texts)
+            assert await texts_of(store, BEN, **wanted, hidden=True) == []
+
+    # -- what becomes of transactions ----------------------------------------------------------------------------
+
+    @FEW_OR_MANY
+    async def test_a_change_replaces_all_that_was_said(self, store: Store, beside: int) -> None:
+        """Every field is as the change has it, also unknown again; what the person said of the row stays."""
+        (one,), paper = await have(store, ANN, account("one")), document()
+        await add(store, ANN, one, row("bare"), *filler(beside))
+        *others, bare = await rows_of(store, ANN)
+        mine = annotation(bare)
+        await annotate(store, ANN, mine)
+        said_of = fields_of(full_row().data) | {"document_id": paper.document_id, "index": 7, "occurrence": 2}
+        full = attrs.evolve(bare, **said_of, dedupe_key=bytes(16), missing_since=NOON, waits_for="FITID-9")
+        async with store.unit_of_work(ANN) as unit:
+            await unit.transactions.change([*(attrs.evolve(each, memo="new") for each in others), full])
+            await unit.transactions.change([])
+            assert await unit.documents.add(paper)
+        hidden = attrs.evolve(bare, removed_at=NOON, superseded_by=bare.transaction_id)
+        for expected in (full, hidden, bare):
+            await change(store, ANN, expected)
+            (found,) = await rows_of(store, ANN, to_date=BEFORE_FILLER, hidden=True)
+            assert fields_of(found) == fields_of(attrs.evolve(expected, annotation=mine))
+        assert {each.memo for each in await rows_of(store, ANN, from_date=BEFORE_FILLER)} <= {"new"}
+
+    @pytest.mark.parametrize("whose", ["another's", "another's as one's own", "nobody's"])
+    async def test_a_row_that_is_not_there_is_not_changed(self, store: Store, whose: str) -> None:
+        """To change or annotate a row of another person, or of nobody, raises, and nothing of the call is kept."""
+        (his,), (hers,) = await have(store, BEN, account("one")), await have(store, ANN, account("one"))
+        await add(store, BEN, his, row("his"))
+        await add(store, ANN, hers, row("hers"))
+        (own,), (foreign,) = await rows_of(store, ANN), await rows_of(store, BEN)
+        told = {
+            "another's": foreign,
+            "another's as one's own": attrs.evolve(foreign, account_id=hers.account_id),
+            "nobody's": attrs.evolve(own, transaction_id=row("").transaction_id, dedupe_key=bytes(16)),
+        }[whose]
+        with pytest.raises(LookupError):
+            await change(store, ANN, attrs.evolve(own, memo="new"), attrs.evolve(told, memo="new"))
+        with pytest.raises(LookupError):
+            await annotate(store, ANN, annotation(own), annotation(told))
+        found = [*await rows_of(store, ANN), *await rows_of(store, BEN)]
+        assert list(map(fields_of, found)) == list(map(fields_of, (own, foreign)))
+
+    async def test_a_change_frees_the_key_that_the_row_had(self, store: Store) -> None:
+        """A row is known by what it is now: its old key is another's to take, its new one is taken."""
+        (one,) = await have(store, ANN, account("one"))
+        await add(store, ANN, one, row("a"), row("b"))
+        b, a = await rows_of(store, ANN)
+        await change(store, ANN, attrs.evolve(a, dedupe_key=bytes(16), occurrence=3))
+        assert await add(store, ANN, one, attrs.evolve(row("c"), dedupe_key=bytes(16), occurrence=3)) == 0
+        assert await add(store, ANN, one, row("a")) == 1
+        with refused():
+            await change(store, ANN, attrs.evolve(b, dedupe_key=a.dedupe_key))
+        assert await texts_of(store, ANN) == ["a", "b", "a"]
+
+    async def test_what_a_statement_is_without_is_marked(self, store: Store) -> None:
+        """Posted rows of these days that were not sent are missing since then, until they are sent again.
+
+        Hidden ones are left alone, and so are other days and accounts.
+        """
+        one, two = await have(store, ANN, account("one"), account("two"))
+        sent, twin = row("sent", 2), attrs.evolve(row("twin", 2), dedupe_key=row("sent").dedupe_key, occurrence=2)
+        pending = row("pending", 3, status=model.TransactionStatus.PENDING)
+        hidden = (
+            attrs.evolve(row("hidden", 3), removed_at=NOON),
+            attrs.evolve(row("old", 3), superseded_by=sent.transaction_id),
+        )
+        await add(store, ANN, one, row("before", 1), sent, twin, pending, *hidden, row("c", 4), row("after", 5))
+        await add(store, ANN, two, row("other", 3))
+        (noted,) = [each for each in await rows_of(store, ANN) if each.description == "c"]
+        await annotate(store, ANN, annotation(noted))
+        later = NOON + timedelta(days=1)
+        await mark(store, one, sent)
+        assert await missing(store) == {"twin": NOON, "c": NOON}
+        await mark(store, one, row("c", 4), at=later)
+        assert await missing(store) == {"twin": NOON, "sent": later}
+        assert (await rows_of(store, ANN, transaction_ids=[noted.transaction_id]))[0].annotation is not None
+
+    async def test_what_a_person_says_of_a_row_is_shown_with_it(self, store: Store) -> None:
+        """What is said replaces what was said before, and is taken away by saying nothing; an import keeps it."""
+        (one,) = await have(store, ANN, account("one"))
+        coffee = row("coffee")
+        await add(store, ANN, one, coffee, row("tea"))
+        splits = (full_of(model.Split), model.Split(amount=Money(Decimal(0), EUR)))
+        id_ = coffee.transaction_id
+        whole = full_of(model.Annotation, transaction_id=id_, tags=("b", "a", "b", TEXTS[4]), splits=splits)
+        nothing = model.Annotation(transaction_id=id_)
+        for annotated in (whole, annotation(coffee), nothing, nothing, whole):
+            await annotate(store, ANN, annotated)
+            assert await add(store, ANN, one, row("coffee")) == 0
+            shown_with = {each.description: each.annotation for each in await rows_of(store, ANN)}
+            assert shown_with == {"coffee": None if annotated is nothing else annotated, "tea": None}
 
     # -- balances ------------------------------------------------------------------------------------------------
 
     async def test_every_field_of_a_balance_comes_back(self, store: Store) -> None:
         """A balance is read as it was reported, to the last digit and microsecond."""
         (one,) = await have(store, ANN, account("one"))
-        full = balance(one, "-12345678901234567890.123456789012345678", hour=9, origin=model.BalanceOrigin.MANUAL)
+        full = full_of(model.Balance, account_id=one.account_id)
         bare = balance(one, "0", kind=model.BalanceKind.LIMIT)
         await report(store, full, bare)
         await report(store)
@@ -483,28 +604,65 @@ class DataPromises(Conformance):
             expected = {model.BalanceKind.LEDGER: Decimal(latest), model.BalanceKind.AVAILABLE: Decimal(99)}
             assert await shown(store, one) == expected
 
-    async def test_the_last_of_equals_in_one_call_is_shown(self, store: Store) -> None:
-        """Among balances that nothing else tells apart the order within the call decides."""
+    @pytest.mark.parametrize("calls", [[["3", "1", "2"]], [["1", "1"], ["2", "2"], ["1.00", "1.00"]]])
+    async def test_the_last_of_equals_is_shown(self, store: Store, calls: Sequence[Sequence[str]]) -> None:
+        """Nothing else tells them apart, so the order decides; a balance that is there already is no news."""
         (one,) = await have(store, ANN, account("one"))
-        await report(store, *(balance(one, amount) for amount in ("3", "1", "2")))
+        for amounts in calls:
+            await report(store, *(balance(one, amount) for amount in amounts))
         assert await shown(store, one) == {model.BalanceKind.LEDGER: Decimal(2)}
 
-    async def test_the_same_balance_again_is_no_news(self, store: Store) -> None:
-        """A balance that is there already is not added: it does not become the latest of equals."""
-        (one,) = await have(store, ANN, account("one"))
-        for amount in ("1", "2", "1.00"):
-            await report(store, balance(one, amount), balance(one, amount))
-        assert await shown(store, one) == {model.BalanceKind.LEDGER: Decimal(2)}
+    async def test_balances_are_the_history_of_an_account(self, store: Store) -> None:
+        """Every one is there, by day, kind, instant (none first) and arrival; days are included at both ends."""
+        one, two = await have(store, ANN, account("one"), account("two"))
+        available = model.BalanceKind.AVAILABLE
+        told = [
+            balance(one, "1", day=1),
+            balance(one, "2", day=2, kind=available, hour=9),
+            balance(one, "4", day=2),
+            balance(one, "3", day=2, origin=model.BalanceOrigin.COMPUTED),
+            balance(one, "5", day=2, hour=8),
+            balance(one, AMOUNTS[5], day=2, hour=9),
+            balance(one, "7", day=3, kind=available),
+        ]
+        await report(store, told[6], told[5], told[2], balance(two, "9", day=2))
+        await report(store, *told[:2], told[4], told[3])
+        async with store.unit_of_work(ANN) as unit:
+            for first, last in ((1, 3), (2, 2), (2, 3), (3, 1), (4, 9)):
+                days = {"from_date": date(2026, 3, first), "to_date": date(2026, 3, last)}
+                expected = [each for each in told if first <= each.as_of.day <= last]
+                assert list(await unit.accounts.list_balances(one.account_id, **days)) == expected
+
+    async def test_an_account_holds_what_it_did_on_its_latest_day(self, store: Store) -> None:
+        """Every field comes back, in the order of arrival; of a security on a day the first one stays."""
+        one, two = await have(store, ANN, account("one"), account("two"))
+        full = full_of(model.Holding, account_id=one.account_id, as_of=SOME_DAY)
+        bare = holding(one, "0", day=2, security=model.SecurityData())
+        told = [
+            [holding(one, "1", day=1)],
+            [bare, holding(two, "7"), full],
+            [holding(one, "9", day=2), holding(one, "8", day=1)],
+        ]
+        for some in told:
+            async with store.unit_of_work(ANN) as unit:
+                await unit.accounts.add_holdings(some)
+        async with store.unit_of_work(ANN) as unit:
+            assert list(await unit.accounts.list_holdings(one.account_id)) == [bare, full]
+            assert list(await unit.accounts.list_holdings(two.account_id)) == [holding(two, "7")]
 
     # -- documents -----------------------------------------------------------------------------------------------
 
     async def test_every_field_of_a_document_comes_back(self, store: Store) -> None:
         """A document is read with its counts and warnings in their order, by id and by hash."""
         one, two = await have(store, ANN, account("one"), account("two"))
-        full = document(
-            "a",
+        full = full_of(
+            model.ImportDocument,
+            sha256=document("a").sha256,
             filename=TEXTS[0],
-            accounts=(model.AccountImport(two.account_id, 5, 3), model.AccountImport(one.account_id, 2, 0)),
+            accounts=(
+                full_of(model.AccountImport, account_id=two.account_id),
+                model.AccountImport(one.account_id, 2, 0),
+            ),
             warnings=(
                 model.ReadingWarning("date_unreadable", "line 9", "31.02."),
                 model.ReadingWarning("amount_unreadable", "", None),
@@ -531,6 +689,28 @@ class DataPromises(Conformance):
             assert await unit.documents.add(again) is False
             assert await unit.documents.find(again.sha256) == first
             assert await unit.documents.get(again.document_id) is None
+
+    async def test_what_is_said_of_a_document_changes_and_its_content_stays(self, store: Store) -> None:
+        """Content comes back byte by byte, where there is some."""
+        one, content = document("1"), bytes(range(256)) * 1_000
+        async with store.unit_of_work(ANN) as unit:
+            assert await unit.documents.add(one, content)
+            assert not await unit.documents.add(document("1"), b"other")
+            assert await unit.documents.add(bare := document("2"))
+        warned = (model.ReadingWarning("odd", "line 1"),)
+        changed = attrs.evolve(
+            one, filename=None, parser="suite 2", imported_at=NOON.replace(day=2), warnings=warned
+        )
+        async with store.unit_of_work(ANN) as unit:
+            await unit.documents.change(changed)
+        with suppress(Exception):
+            async with store.unit_of_work(BEN) as unit:
+                await unit.documents.change(one)
+        async with store.unit_of_work(ANN) as unit:
+            assert await unit.documents.get(one.document_id) == await unit.documents.find(one.sha256) == changed
+            assert await unit.documents.content(one.document_id) == content
+            assert await unit.documents.content(bare.document_id) is None
+            assert await unit.documents.content(document().document_id) is None
 
     # -- tokens --------------------------------------------------------------------------------------------------
 
@@ -594,7 +774,7 @@ class DataPromises(Conformance):
                 known = await unit.accounts.add_accounts([account("one"), account("two")][::turn])
                 await asyncio.sleep(0)
                 rows = {each.account_id: filler(count)[::turn] for each in known}
-                added = await unit.accounts.add_transactions(None, rows)
+                added = await unit.transactions.add(None, rows)
                 await unit.accounts.add_balances([balance(each, "1") for each in known])
             return sum(added.values())
 
@@ -602,6 +782,30 @@ class DataPromises(Conformance):
         expected = sorted(2 * [f"filler {number}" for number in range(count)])
         assert sorted(map(str, await texts_of(store, ANN))) == expected
         assert len(await overviews(store, ANN)) == 2
+
+    @pytest.mark.parametrize("known", [False, True], ids=["new", "known"])
+    async def test_imports_into_an_account_follow_one_another(self, store: Store, *, known: bool) -> None:
+        """Who adds or finds an account that another unit did waits until that one ends, and sees what it left."""
+        asked = asyncio.Event()
+
+        async def second() -> list[str | None]:
+            asked.set()
+            async with store.unit_of_work(ANN) as unit:
+                (found,) = await unit.accounts.add_accounts([account("one")])
+                rows = await unit.transactions.find(model.TransactionFilter(account_id=found.account_id))
+                return [each.description for each in rows]
+
+        if known:
+            await have(store, ANN, account("one"))
+        async with store.unit_of_work(ANN) as unit:
+            (one,) = await unit.accounts.add_accounts([account("one")])
+            task = asyncio.create_task(second())
+            await asked.wait()
+            for _ in range(50):
+                await unit.transactions.find(model.TransactionFilter())
+                assert not task.done()
+            await unit.transactions.add(None, {one.account_id: [row("coffee")]})
+        assert await asyncio.wait_for(task, PATIENCE) == ["coffee"]
 
     async def test_one_document_at_once_is_kept_once(self, store: Store) -> None:
         """Of many who add the same document one succeeds, and all others then see it."""
@@ -623,7 +827,7 @@ class DataPromises(Conformance):
         async def take_in(*, keep: bool) -> list[int]:
             async with store.unit_of_work(ANN) as unit:
                 (one,) = await unit.accounts.add_accounts([account("one")])
-                added = await unit.accounts.add_transactions(None, {one.account_id: [row("coffee"), row("tea")]})
+                added = await unit.transactions.add(None, {one.account_id: [row("coffee"), row("tea")]})
                 kept = await unit.documents.add(document())
                 await asyncio.sleep(0)
                 if not keep:

@@ -34,6 +34,7 @@ async def everything(store: Store) -> list[dict[str, Any]]:
     """All that Ann has, as plain values."""
     found: list[Any] = [*await overviews(store, ANN), *await rows_of(store, ANN)]
     async with store.unit_of_work(ANN) as unit:
+        found += await unit.accounts.list_holdings(found[0].account.account_id)
         found += [await unit.documents.find(document().sha256), await unit.tokens.find(token(ANN).token_hash)]
         found += [await unit.person_keys.current()]
     return [attrs.asdict(each) for each in found]
@@ -48,7 +49,7 @@ class LastingPromises(Conformance):
         return None
 
     async def test_what_a_person_has_outlives_the_process(self, store: Store, reopen: Reopen | None) -> None:
-        """Accounts, balances, rows, documents, tokens, keys and kept answers are read as they were."""
+        """Accounts, balances, rows, holdings, documents, tokens, keys and kept answers are read as they were."""
         async with store.unit_of_work(ANN) as unit:
             await write_everything(unit, ANN)
             await unit.person_keys.add(PersonKey(new_id(), b"key"))

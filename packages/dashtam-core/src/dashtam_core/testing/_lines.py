@@ -7,11 +7,11 @@ from typing import Any, Final
 import attrs
 
 from dashtam_core import accounts as model
-from dashtam_core.kernel import Currency, Failure, Money, Result, Success
+from dashtam_core.kernel import Currency, DateRange, Failure, Money, Result, Success
 from dashtam_core.plugins import hookimpl
 
 _FIRST, _LAST = "LINES 1", "end"
-_FIELDS: Final = {"id": "provider_transaction_id", "payee": "payee", "memo": "memo"}
+_FIELDS: Final = {"id": "provider_transaction_id", **dict.fromkeys(("payee", "memo", "category", "replaces"))}
 
 
 def lines(*said: str) -> bytes:
@@ -26,13 +26,17 @@ class LinesReader:
         account;DE00 1234;EUR;Everyday
         row;2026-01-05;-12.50;Coffee;id=T1;payee=Corner Bakery;memo=two cups
         row;2026-01-07;1000;;pending
+        row;2026-01-08;-12.50;Coffee;void;replaces=T1;other=DE00 5678
         balance;2026-01-31;987.50
+        balance;2026-01-01;0;OPENING_BOOKED
+        window;2026-01-01;2026-01-31
+        removed;T0
         warning;date_unreadable;row 3;31.02.
         end
 
-    Rows and balances belong to the account before them. The currency may be left out (it is EUR then), and so may
-    the account's name; a row's text may be empty, and `\n` in it begins a new line. A line that cannot be read is
-    a warning, a file without its last line is cut short.
+    What comes behind an account belongs to it. The currency may be left out (it is EUR then), and so may the
+    account's name; a row's text may be empty, and `\n` in it begins a new line; `other` is the number of the
+    account on the other side. A line that cannot be read is a warning, a file without its last line is cut short.
     """
 
     name = "lines"
@@ -68,7 +72,22 @@ class LinesPlugin:
         return [self.reader]
 
 
-type _Account = tuple[model.AccountData, list[model.TransactionData], list[model.BalanceData]]
+@attrs.define
+class _Account:
+    data: model.AccountData
+    rows: list[model.TransactionData] = attrs.field(factory=list[model.TransactionData])
+    balances: list[model.BalanceData] = attrs.field(factory=list[model.BalanceData])
+    window: DateRange | None = None
+    removed: list[str] = attrs.field(factory=list[str])
+
+    def batch(self) -> model.AccountBatch:
+        return model.AccountBatch(
+            account=self.data,
+            transactions=tuple(self.rows),
+            balances=tuple(self.balances),
+            covered_window=self.window,
+            removed=tuple(self.removed),
+        )
 
 
 @attrs.define
@@ -87,26 +106,23 @@ class _Reading:
     def _take(self, word: str, *fields: str) -> None:
         match word:
             case "account":
-                self.said.append((_account(*fields), [], []))
+                self.said.append(_Account(_account(*fields)))
             case "row":
-                account, rows, _ = self.said[-1]
-                rows.append(_row(account.currency, *fields))
+                self.said[-1].rows.append(_row(self.said[-1].data.currency, *fields))
             case "balance":
-                account, _, balances = self.said[-1]
-                balances.append(_balance(account.currency, *fields))
+                self.said[-1].balances.append(_balance(self.said[-1].data.currency, *fields))
+            case "window":
+                first, last = map(date.fromisoformat, fields)
+                self.said[-1].window = DateRange(first, last)
+            case "removed":
+                self.said[-1].removed.extend(fields)
             case "warning":
                 self.warnings.append(model.ReadingWarning(*fields))
             case _:
                 raise LookupError(word)
 
     def batch(self) -> model.SyncBatch:
-        return model.SyncBatch(
-            accounts=tuple(
-                model.AccountBatch(account=account, transactions=tuple(rows), balances=tuple(balances))
-                for account, rows, balances in self.said
-            ),
-            warnings=tuple(self.warnings),
-        )
+        return model.SyncBatch(accounts=tuple(each.batch() for each in self.said), warnings=tuple(self.warnings))
 
 
 def _refused(code: model.ImportCode, message: str) -> Failure[model.ImportFailed]:
@@ -125,22 +141,24 @@ def _account(number: str, code: str = "EUR", name: str = "") -> model.AccountDat
 
 
 def _row(currency: Currency, day: str, amount: str, text: str, *more: str) -> model.TransactionData:
-    status = model.TransactionStatus.PENDING if "pending" in more else model.TransactionStatus.POSTED
-    said = dict(each.split("=", 1) for each in more if each != "pending")
-    texts: dict[str, Any] = {_FIELDS[name]: value for name, value in said.items() if value}
+    statuses = [model.TransactionStatus(each.upper()) for each in more if "=" not in each]
+    said = dict(each.split("=", 1) for each in more if "=" in each)
+    number = said.pop("other", None)
+    texts: dict[str, Any] = {_FIELDS[name] or name: value for name, value in said.items() if value}
     return model.TransactionData(
         posted_date=date.fromisoformat(day),
         amount=_money(amount, currency),
         type=model.TransactionType.DEBIT if amount.startswith("-") else model.TransactionType.CREDIT,
-        status=status,
+        status=statuses[0] if statuses else model.TransactionStatus.POSTED,
         description=text.replace("\\n", "\n") or None,
+        counterparty=model.Counterparty(account=number) if number else None,
         **texts,
     )
 
 
-def _balance(currency: Currency, day: str, amount: str) -> model.BalanceData:
+def _balance(currency: Currency, day: str, amount: str, kind: str = "LEDGER") -> model.BalanceData:
     return model.BalanceData(
-        kind=model.BalanceKind.LEDGER, as_of=date.fromisoformat(day), amount=_money(amount, currency)
+        kind=model.BalanceKind(kind), as_of=date.fromisoformat(day), amount=_money(amount, currency)
     )
 
 

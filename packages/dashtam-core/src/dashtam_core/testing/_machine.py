@@ -58,6 +58,17 @@ _balances: Final = strategies.balance_data(
     as_of=st.dates(_WEEK.start, date(2026, 3, 2)),
     reported_at=st.none() | st.integers(0, 2).map(lambda moment: _NOON.replace(microsecond=moment)),
 )
+_holdings: Final = strategies.holding_data(
+    security=st.sampled_from([model.SecurityData(name="a"), model.SecurityData()]),
+    as_of=st.dates(_WEEK.start, date(2026, 3, 2)),
+)
+_STATES: Final[Sequence[Mapping[str, Any]]] = (
+    {"missing_since": _NOON, "removed_at": None},
+    {"removed_at": _NOON},
+    {"superseded_by": model.TransactionId(UUID(int=0))},
+    {"superseded_by": None, "removed_at": None, "waits_for": "1"},
+    {"dedupe_key": bytes(16)},
+)
 _entries: Final = st.lists(
     strategies.audit_entries(
         user_id=_user_ids,
@@ -110,6 +121,8 @@ class _StoreMachine(RuleBasedStateMachine):
         self.rows: defaultdict[str, frozenset[_Row]] = defaultdict(frozenset)
         """The transactions that each person has."""
         self.before = frozenset[_Row]()
+        self.met: dict[model.TransactionId, model.Transaction] = {}
+        """Transactions that somebody had."""
         self.entries: dict[audit.EntryId, audit.AuditEntry] = {}
         """The entries that were committed."""
         self.handed: list[audit.AuditEntry] = []
@@ -143,7 +156,7 @@ class _StoreMachine(RuleBasedStateMachine):
         if self.units:
             self._leave(discard=True)
         for person in _PEOPLE:
-            self.list_transactions(person, 5, model.TransactionFilter(), 0)
+            self.list_transactions(person, 5, model.TransactionFilter(hidden=True), "", 0)
             for place in range(6):
                 self.look(person, 5, place)
         self.list_entries(audit.EntryFilter(), 5, 0)
@@ -257,14 +270,14 @@ class _StoreMachine(RuleBasedStateMachine):
         person=_people,
         some=st.lists(_accounts, max_size=2),
         picks=st.lists(_places, max_size=5),
-        reported=st.lists(_balances, max_size=3),
+        said=st.lists(_balances | _holdings, max_size=3),
     )
     def take_in(
         self,
         person: str,
         some: Sequence[model.Account],
         picks: Sequence[int],
-        reported: Sequence[model.BalanceData],
+        said: Sequence[model.BalanceData | model.HoldingData],
     ) -> None:
         """As an import does, the same accounts and rows again and again."""
         found = self.work(person, lambda unit: unit.accounts.add_accounts(some))
@@ -273,26 +286,74 @@ class _StoreMachine(RuleBasedStateMachine):
         rows, known = {each.account_id: self._rows(picks) for each in found}, self.rows[self.person]
         new = {id_: {(id_, row.dedupe_key, row.occurrence) for row in rows[id_]} - known for id_ in rows}
         document_id = model.DocumentId(_nth(self.ids, len(picks)))
-        added = self.work(person, lambda unit: unit.accounts.add_transactions(document_id, rows))
+        added = self.work(person, lambda unit: unit.transactions.add(document_id, rows))
         assert dict(added) == {id_: len(each) for id_, each in new.items()}, "just what is new is added"
         self.rows[self.person] = known.union(*new.values())
-        balances = [_balance(id_, each) for id_ in rows for each in reported]
-        self.work(person, lambda unit: unit.accounts.add_balances(balances))
+
+        async def job(unit: UnitOfWork) -> None:
+            for id_ in rows:
+                await _report(unit, id_, said)
+
+        self.work(person, job)
 
     def _rows(self, picks: Sequence[int]) -> Sequence[model.KeyedTransaction]:
         return list(model.keyed([_nth(self.pool, pick) for pick in picks]))
 
-    @rule(person=_people, place=_places, pick=_places, reported=st.none() | _balances)
-    def trespass(self, person: str, place: int, pick: int, reported: model.BalanceData | None) -> None:
+    @rule(
+        person=_people,
+        place=_places,
+        pick=_places,
+        state=st.sampled_from(_STATES),
+        note=st.none() | strategies.annotations(splits=()),
+    )
+    def rework(
+        self, person: str, place: int, pick: int, state: Mapping[str, Any], note: model.Annotation | None
+    ) -> None:
+        """As corrections and people do; a row that is another's or gone is refused, and so is a key in use."""
+        mine = self.work(person, lambda unit: unit.transactions.find(model.TransactionFilter(hidden=True)))
+        self.met |= {each.transaction_id: each for each in mine}
+        if not self.met:
+            return
+        row = _nth([*self.met.values()], place)
+        new = attrs.evolve(row, **fields_of(_nth(self.pool, pick)), **state)
+        others = self.rows[self.person] - {_key_of(row)}
+
+        async def job(unit: UnitOfWork) -> None:
+            if note is None:
+                await unit.transactions.change([new])
+            else:
+                await unit.transactions.annotate(attrs.evolve(note, transaction_id=row.transaction_id))
+
+        if row not in mine or (note is None and _key_of(new) in others):
+            self.refuse(person, job)
+            return
+        self.work(person, job)
+        self.rows[self.person] = others | {_key_of(row if note else new)}
+
+    @rule(
+        person=_people,
+        place=_places,
+        days=strategies.date_ranges(min_value=_WEEK.start, max_value=_WEEK.end),
+        picks=st.lists(_places, max_size=2),
+    )
+    def mark_missing(self, person: str, place: int, days: DateRange, picks: Sequence[int]) -> None:
+        sent = {(row.dedupe_key, row.occurrence) for row in self._rows(picks)}
+        of, at = _nth(self.accounts, place), _NOON.replace(microsecond=place)
+        self.work(person, lambda unit: unit.transactions.mark_missing(of, days, sent, at))
+
+    @rule(person=_people, place=_places, pick=_places, said=st.none() | _balances | _holdings)
+    def trespass(
+        self, person: str, place: int, pick: int, said: model.BalanceData | model.HoldingData | None
+    ) -> None:
         """Nothing hangs on an account of somebody else's, nor on one that is gone."""
         account_id = _nth(self.accounts, place)
         rows = {account_id: self._rows([pick])}
 
         async def job(unit: UnitOfWork) -> None:
-            if reported is None:
-                await unit.accounts.add_transactions(None, rows)
+            if said is None:
+                await unit.transactions.add(None, rows)
             else:
-                await unit.accounts.add_balances([_balance(account_id, reported)])
+                await _report(unit, account_id, [said])
 
         if self.work(person, lambda unit: unit.accounts.find_account(account_id)) is None:
             self.refuse(person, job)
@@ -304,7 +365,11 @@ class _StoreMachine(RuleBasedStateMachine):
     def add(self, person: str, thing: model.ImportDocument | ApiToken | audit.PersonKey) -> None:
         match thing:
             case model.ImportDocument():
-                self.work(person, lambda unit: unit.documents.add(thing))
+                self.work(person, lambda unit: unit.documents.add(thing, thing.sha256))
+                known = self.work(person, lambda unit: unit.documents.find(thing.sha256))
+                assert known is not None
+                told = attrs.evolve(thing, document_id=known.document_id)
+                self.work(person, lambda unit: unit.documents.change(told))
                 self.ids.append(thing.document_id)
                 self.hashes.append(thing.sha256)
             case ApiToken():
@@ -335,21 +400,31 @@ class _StoreMachine(RuleBasedStateMachine):
     @rule(
         person=_people,
         limit=_limits,
-        wanted=strategies.transaction_filters(account_id=st.none(), from_date=_days, to_date=_days),
+        wanted=st.builds(model.TransactionFilter, from_date=_days, to_date=_days, hidden=st.booleans()),
+        by=st.sampled_from(["", "account_id", "transaction_ids", "keys", "document_id", "status", "waiting"]),
         place=_places,
     )
-    def list_transactions(self, person: str, limit: int, wanted: model.TransactionFilter, place: int) -> None:
-        if place % 2:
-            wanted = attrs.evolve(wanted, account_id=_nth(self.accounts, place))
+    def list_transactions(
+        self, person: str, limit: int, wanted: model.TransactionFilter, by: str, place: int
+    ) -> None:
+        known: dict[str, Any] = {
+            "account_id": _nth(self.accounts, place),
+            "transaction_ids": [*self.met][:place],
+            "keys": {model.dedupe_key(_nth(self.pool, place))},
+            "document_id": _nth(self.ids, place),
+            "status": _nth([*model.TransactionStatus], place),
+            "waiting": True,
+        }
+        wanted = attrs.evolve(wanted, **{by: known[by]} if by else {})
 
         async def job(unit: UnitOfWork) -> list[Any]:
-            read = unit.accounts.list_transactions
+            read = unit.transactions.find
             return await _pages(lambda after: read(wanted, after=after, limit=limit), _day_and_id)
 
-        found = [(each.account_id, each.dedupe_key, each.occurrence) for each in self.work(person, job)]
+        found = [_key_of(each) for each in self.work(person, job)]
         assert len(found) == len(set(found)), "a transaction is there once"
         kept = {row for row in self.rows[self.person] if wanted.account_id in {None, row[0]}}
-        whole = wanted.from_date is wanted.to_date is None
+        whole = attrs.evolve(wanted, account_id=None) == model.TransactionFilter(hidden=True)
         assert kept == {*found} if whole else kept >= {*found}, "and none is ever lost"
 
     @rule(person=_people, limit=_limits, place=_places)
@@ -362,7 +437,10 @@ class _StoreMachine(RuleBasedStateMachine):
             return (
                 await _pages(lambda after: read(after=after, limit=limit), lambda each: each.account.account_id),
                 await unit.accounts.find_account(account_id),
+                await unit.accounts.list_balances(account_id, from_date=_WEEK.start, to_date=_WEEK.end),
+                await unit.accounts.list_holdings(account_id),
                 await unit.documents.get(model.DocumentId(id_)),
+                await unit.documents.content(model.DocumentId(id_)),
                 await unit.documents.find(sought),
                 await unit.tokens.find(sought),
                 await unit.person_keys.current(),
@@ -473,8 +551,17 @@ def _day_and_id(row: model.Transaction) -> tuple[date, model.TransactionId]:
     return row.posted_date, row.transaction_id
 
 
-def _balance(account_id: model.AccountId, said: model.BalanceData) -> model.Balance:
-    return model.Balance(account_id=account_id, **fields_of(said))
+def _key_of(row: model.Transaction) -> _Row:
+    return row.account_id, row.dedupe_key, row.occurrence
+
+
+async def _report(
+    unit: UnitOfWork, of: model.AccountId, said: Sequence[model.BalanceData | model.HoldingData]
+) -> None:
+    balances = [each for each in said if isinstance(each, model.BalanceData)]
+    holdings = [each for each in said if isinstance(each, model.HoldingData)]
+    await unit.accounts.add_balances([model.Balance(account_id=of, **fields_of(each)) for each in balances])
+    await unit.accounts.add_holdings([model.Holding(account_id=of, **fields_of(each)) for each in holdings])
 
 
 def _hand_over(unit: UnitOfWork, entries: Sequence[audit.AuditEntry]) -> None:

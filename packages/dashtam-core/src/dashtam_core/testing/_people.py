@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from contextlib import suppress
 
+import attrs
 import pytest
 
 from dashtam_core.audit import PersonKey
@@ -12,7 +13,16 @@ from dashtam_core.messaging import KeptAnswer, KeyState
 from dashtam_core.store import Store
 from dashtam_core.testing._conformance import Conformance
 from dashtam_core.testing._outbox import give_up, heard
-from dashtam_core.testing._shared import ALL, NOTHING, PATIENCE, BrokenError, names_of, seen, write_everything
+from dashtam_core.testing._shared import (
+    ALL,
+    NOTHING,
+    PATIENCE,
+    BrokenError,
+    names_of,
+    overviews,
+    seen,
+    write_everything,
+)
 from dashtam_core.testing.samples import (
     ANN,
     BEN,
@@ -27,6 +37,7 @@ from dashtam_core.testing.samples import (
     have,
     hear_all,
     row,
+    rows_of,
     tell,
     token,
 )
@@ -199,9 +210,11 @@ class ErasurePromises(Conformance):
         return key
 
     async def test_everything_of_a_person_is_erased_and_counted(self, store: Store) -> None:
-        """Accounts, transactions, balances, documents and tokens are counted; answers and keys go too."""
+        """Accounts, transactions, balances, documents and tokens are counted; whatever else there is goes too."""
         key = await self._have_two_people(store)
+        noted, one = (await rows_of(store, ANN))[-2:], (await overviews(store, ANN))[0].account
         async with store.unit_of_work(ANN) as unit:
+            paper = await unit.documents.find(document().sha256)
             erased = await unit.people.erase()
         assert erased == {"accounts": 2, "transactions": 5, "balances": 3, "documents": 3, "tokens": 2}
         assert await seen(store, ANN) == NOTHING
@@ -211,6 +224,13 @@ class ErasurePromises(Conformance):
             assert await unit.person_keys.find(key.key_id) is None
             assert await unit.tokens.find(token(ANN, "2").token_hash) is None
         assert await actions_of(store, user_id=ANN.user_id) == ["open"]
+        assert paper is not None
+        async with store.unit_of_work(ANN) as unit:
+            await unit.accounts.add_accounts([one])
+            rows = [attrs.evolve(row(f"{each.description}"), transaction_id=each.transaction_id) for each in noted]
+            await unit.transactions.add(None, {one.account_id: rows})
+            assert await unit.documents.add(paper)
+        assert await seen(store, ANN) == [1, 2, 1, 0, 0, 0, 0], "nothing comes back with the ids of then"
 
     async def test_nobody_else_is_erased(self, store: Store) -> None:
         """Another person has what they had."""

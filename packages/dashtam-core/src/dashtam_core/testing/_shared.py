@@ -1,19 +1,19 @@
 """What several suites for stores share: everything a unit can write, and what is left of it."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import attrs
 
-from dashtam_core.accounts import AccountId, AccountOverview, TransactionFilter
+from dashtam_core.accounts import AccountOverview, TransactionFilter
 from dashtam_core.kernel import Subject
 from dashtam_core.store import Store, UnitOfWork
-from dashtam_core.testing.samples import account, balance, document, row, token
+from dashtam_core.testing.samples import account, annotation, balance, document, holding, row, token
 
 PATIENCE = 30
 """Seconds after which somebody who is waited for will not come."""
-ALL, NOTHING = [1, 2, 1, 1], [0, 0, 0, 0]
+ALL, NOTHING = [1, 2, 1, 1, 1, 1, 1], [0] * 7
 """What `seen` tells of what `write_everything` wrote, and of a person who has nothing."""
 
 
@@ -21,32 +21,45 @@ class BrokenError(Exception):
     """What goes wrong in a test on purpose."""
 
 
-async def write_everything(unit: UnitOfWork, subject: Subject) -> AccountId:
-    """One thing of every sort, as an import writes them."""
-    one, paper = account("one"), document()
+async def within[T](store: Store, subject: Subject, ask: Callable[[UnitOfWork], Awaitable[T]]) -> T:
+    """What is answered in a unit of its own."""
+    async with store.unit_of_work(subject) as unit:
+        return await ask(unit)
+
+
+async def write_everything(unit: UnitOfWork, subject: Subject) -> None:
+    """One thing of every sort, as an import writes them; the unit sees what it has written."""
+    one, paper, coffee = account("one"), document(), row("coffee")
     await unit.accounts.add_accounts([one])
-    await unit.accounts.add_transactions(paper.document_id, {one.account_id: [row("coffee"), row("tea")]})
+    await unit.transactions.add(paper.document_id, {one.account_id: [coffee, row("tea")]})
+    await unit.transactions.annotate(annotation(coffee))
     await unit.accounts.add_balances([balance(one, "10")])
-    assert await unit.documents.add(paper)
+    await unit.accounts.add_holdings([holding(one, "1")])
+    assert await unit.documents.add(paper, b"content")
     await unit.tokens.add(token(subject))
-    return one.account_id
+    assert await unit.accounts.find_account(one.account_id) is not None
+    assert len(await unit.transactions.find(TransactionFilter(account_id=one.account_id))) == 2
 
 
-async def seen(store: Store, subject: Subject, account_id: AccountId | None = None) -> list[int]:
-    """How many accounts, rows, documents and tokens `write_everything` left behind."""
+async def seen(store: Store, subject: Subject) -> list[int]:
+    """How many accounts, rows, documents, tokens, notes, holdings and contents `write_everything` left behind."""
     async with store.unit_of_work(subject) as unit:
         accounts = await unit.accounts.list_accounts(after=None, limit=10)
-        rows = await unit.accounts.list_transactions(TransactionFilter(), after=None, limit=10)
+        rows = await unit.transactions.find(TransactionFilter())
         papers = await unit.documents.find(document().sha256)
         tokens = await unit.tokens.find(token(subject).token_hash)
-        assert account_id is None or (await unit.accounts.find_account(account_id) is None) == (not accounts)
-    return [len(accounts), len(rows), int(papers is not None), int(tokens is not None)]
+        of = [each.account.account_id for each in accounts]
+        holdings = [each for id_ in of for each in await unit.accounts.list_holdings(id_)]
+        assert None not in [await unit.accounts.find_account(id_) for id_ in of]
+        content = None if papers is None else await unit.documents.content(papers.document_id)
+    notes = [each for each in rows if each.annotation is not None]
+    found = [each is not None for each in (papers, tokens)]
+    return [len(accounts), len(rows), *map(int, found), len(notes), len(holdings), int(content == b"content")]
 
 
 async def overviews(store: Store, subject: Subject) -> list[AccountOverview]:
     """A person's accounts with their balances, in the order they were added."""
-    async with store.unit_of_work(subject) as unit:
-        return list(await unit.accounts.list_accounts(after=None, limit=9_999))
+    return list(await within(store, subject, lambda unit: unit.accounts.list_accounts(after=None, limit=9_999)))
 
 
 async def names_of(store: Store, subject: Subject) -> list[str]:

@@ -1,143 +1,115 @@
-"""What every unit of work does with the entries and events that are handed to it."""
+"""What every unit of work does with what is written in it, its entries and events included."""
 
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+import asyncio
+from contextlib import nullcontext
 
 import pytest
 
 from dashtam_core.store import Store, UnitOfWork
 from dashtam_core.testing._conformance import Conformance
-from dashtam_core.testing._shared import BrokenError, cancelled_after, names_of
-from dashtam_core.testing.samples import ANN, account, actions_of, entry, event, hear_all, tell
+from dashtam_core.testing._shared import ALL, NOTHING, BrokenError, cancelled_after, seen, write_everything
+from dashtam_core.testing.samples import ANN, BEN, account, actions_of, entry, event, have, hear_all, tell
+
+type State = tuple[list[int], list[str], list[str]]
+
+RAISED: dict[str, type[BaseException]] = {
+    "raise": BrokenError,
+    "interrupt": KeyboardInterrupt,
+    "cancel": asyncio.CancelledError,
+}
+COMMITTING = ("write", "write flush", "write flush flush")
+UNDOING = ("discard write", "write discard", "write flush discard", "write flush raise")
+UNDOING += tuple(f"write {how}" for how in RAISED)
+WHOLE: State = ALL, ["a", "b"], [event(text).payload for text in ("a1", "a2", "b1", "b2")]
+"""What `write` leaves behind, as `state` tells it."""
+NONE: State = NOTHING, [], []
 
 
-async def _leave(_: UnitOfWork) -> None:
-    """Ends the block as if nothing was left to do."""
-
-
-async def _flush(unit: UnitOfWork) -> None:
-    await unit.flush()
-
-
-async def _flush_twice(unit: UnitOfWork) -> None:
-    await unit.flush()
-    await unit.flush()
-
-
-async def _discard(unit: UnitOfWork) -> None:
-    unit.discard()
-
-
-async def _raise(_: UnitOfWork) -> None:
-    raise BrokenError
-
-
-async def _flush_and_discard(unit: UnitOfWork) -> None:
-    await unit.flush()
-    unit.discard()
-
-
-async def _flush_and_raise(unit: UnitOfWork) -> None:
-    await unit.flush()
-    raise BrokenError
-
-
-type Ending = Callable[[UnitOfWork], Awaitable[None]]
-
-COMMITTING = (_leave, _flush, _flush_twice)
-UNDOING = (_discard, _raise, _flush_and_discard, _flush_and_raise)
-
-
-async def state(store: Store) -> tuple[list[str], list[str], list[str]]:
-    """The accounts, the trail, and the events that the subscriber `watch` has not seen yet, sorted."""
+async def state(store: Store) -> State:
+    """What there is of Ann's, the trail, and the events that the subscriber `watch` has not seen yet, sorted."""
     payloads = sorted(each.payload for each in await hear_all(store, "watch"))
-    return await names_of(store, ANN), sorted(await actions_of(store)), payloads
+    return await seen(store, ANN), sorted(await actions_of(store)), payloads
 
 
-async def write(unit: UnitOfWork, name: str) -> None:
-    """A change with its entry and its event."""
-    await unit.accounts.add_accounts([account(name)])
-    unit.trail.add(entry(name))
-    unit.outbox.add([event(name)])
+async def write(unit: UnitOfWork) -> None:
+    """A change with its entries and its events."""
+    await write_everything(unit, ANN)
+    for name in ("a", "b"):
+        unit.trail.add(entry(name))
+        unit.outbox.add([event(f"{name}1"), event(f"{name}2")])
+    unit.outbox.add([])
+
+
+async def live(unit: UnitOfWork, steps: str) -> None:
+    """Goes through a unit in these steps; what the last one raises has to come out of it."""
+    error = RAISED.get(steps.rsplit(maxsplit=1)[-1])
+    with pytest.raises(error) if error else nullcontext():
+        async with unit:
+            for step in steps.split():
+                match step:
+                    case "write":
+                        await write(unit)
+                    case "flush":
+                        await unit.flush()
+                    case "discard":
+                        unit.discard()
+                    case _:
+                        raise RAISED[step]
 
 
 class UnitPromises(Conformance):
     """A change, its entries and its events are one."""
 
-    @pytest.mark.parametrize("ending", COMMITTING)
-    async def test_a_change_commits_with_its_entries_and_events(self, store: Store, ending: Ending) -> None:
-        """What was handed over is written once, whether or not the unit is flushed before it is left."""
+    @pytest.fixture(autouse=True)
+    async def _watched(self, store: Store) -> None:
         await store.deliveries.register({"watch": ["Noted"]})
-        async with store.unit_of_work(ANN) as unit:
-            await write(unit, "a")
-            unit.trail.add(entry("b"))
-            unit.outbox.add([event("b"), event("c")])
-            unit.outbox.add([])
-            await ending(unit)
-        payloads = ['{"text":"a"}', '{"text":"b"}', '{"text":"c"}']
-        assert await state(store) == (["account a"], ["a", "b"], payloads)
 
-    @pytest.mark.parametrize("ending", UNDOING)
-    async def test_a_change_that_is_undone_takes_its_entries_and_events_along(
-        self, store: Store, ending: Ending
-    ) -> None:
-        """A unit that is discarded or raises leaves neither change nor entry nor event, flushed or not."""
-        await store.deliveries.register({"watch": ["Noted"]})
-        with suppress(BrokenError):
-            async with store.unit_of_work(ANN) as unit:
-                await write(unit, "a")
-                await ending(unit)
-        assert await state(store) == ([], [], [])
+    @pytest.mark.parametrize("steps", COMMITTING)
+    async def test_leaving_a_unit_commits(self, store: Store, steps: str) -> None:
+        """A change, its entries and events are written once, whether or not the unit is flushed before."""
+        await live(store.unit_of_work(ANN), steps)
+        assert await state(store) == WHOLE
 
-    @pytest.mark.parametrize("ending", [*COMMITTING, *UNDOING])
-    async def test_a_unit_that_was_left_may_be_entered_again(self, store: Store, ending: Ending) -> None:
-        """The second time is a fresh transaction of the same repositories: nothing of the first comes along."""
-        await store.deliveries.register({"watch": ["Noted"]})
+    @pytest.mark.parametrize("steps", UNDOING)
+    async def test_a_unit_that_is_undone_leaves_nothing(self, store: Store, steps: str) -> None:
+        """One that is discarded, if only before it writes, or raises anything, leaves neither change nor word."""
+        await live(store.unit_of_work(ANN), steps)
+        assert await state(store) == NONE
+
+    @pytest.mark.parametrize("between", [0, 1])
+    @pytest.mark.parametrize("steps", [*COMMITTING, *UNDOING])
+    async def test_a_unit_that_was_left_may_be_entered_again(self, store: Store, steps: str, between: int) -> None:
+        """Each time is a fresh transaction of the same repositories: nothing of an earlier one comes along."""
         unit = store.unit_of_work(ANN)
         accounts, trail, outbox = unit.accounts, unit.trail, unit.outbox
-        with suppress(BrokenError):
+        await live(unit, steps)
+        for _ in range(between):
             async with unit:
-                await write(unit, "first")
-                await ending(unit)
+                pass
         async with unit:
             await accounts.add_accounts([account("second")])
             trail.add(entry("second"))
             outbox.add([event("second")])
-        first = ["first"] if ending in COMMITTING else []
-        assert await state(store) == (
-            [f"account {name}" for name in (*first, "second")],
-            [*first, "second"],
-            [f'{{"text":"{name}"}}' for name in (*first, "second")],
-        )
+        (count, *others), actions, payloads = WHOLE if steps in COMMITTING else NONE
+        expected = [count + 1, *others], [*actions, "second"], [*payloads, event("second").payload]
+        assert await state(store) == expected
 
-    @pytest.mark.parametrize("steps", [0, 1, 2, 3, 5, 8, 13, 21, 34])
-    async def test_a_cancelled_change_agrees_with_its_entries_and_events(self, store: Store, steps: int) -> None:
-        """Wherever a cancellation strikes, change, entry and event are all there or none is."""
-        await store.deliveries.register({"watch": ["Noted"]})
+    @pytest.mark.parametrize("turns", [0, 1, 2, 3, 5, 8, 13, 21, 34, 55, 89])
+    async def test_cancelling_at_any_step_leaves_all_or_nothing(self, store: Store, turns: int) -> None:
+        """Wherever a cancellation strikes, the unit is whole or absent, and the store goes on serving."""
+        await cancelled_after(turns, live(store.unit_of_work(ANN), "write flush"))
+        assert await state(store) in (WHOLE, NONE)
+        assert await have(store, BEN, account("one"))
 
-        async def work() -> None:
-            async with store.unit_of_work(ANN) as unit:
-                await write(unit, "a")
-                await unit.flush()
-
-        await cancelled_after(steps, work())
-        assert await state(store) in (([], [], []), (["account a"], ["a"], ['{"text":"a"}']))
-
-    async def test_a_discarded_unit_is_not_discarded_for_ever(self, store: Store) -> None:
-        """Entered a third time it commits, though nothing was written the second."""
-        unit = store.unit_of_work(ANN)
-        async with unit:
-            unit.discard()
-        async with unit:
-            pass
-        async with unit:
-            unit.trail.add(entry("third"))
-        assert await actions_of(store) == ["third"]
+    async def test_a_unit_that_is_never_entered_touches_nothing(self, store: Store) -> None:
+        """Making a unit costs nothing and holds nothing back, however many there are."""
+        made = [store.unit_of_work(ANN) for _ in range(100)]
+        await live(made[50], "write")
+        assert await state(store) == WHOLE
 
     async def test_maintenance_takes_nothing_that_is_needed(self, store: Store) -> None:
         """Keeping house leaves entries, and events that were not delivered yet."""
-        await store.deliveries.register({"watch": ["Noted"]})
         await tell(store, event("waits"))
         await store.audit.record([entry("stays")])
         await store.maintain()
-        assert await state(store) == ([], ["stays"], ['{"text":"waits"}'])
+        assert await state(store) == (NOTHING, ["stays"], [event("waits").payload])

@@ -12,7 +12,8 @@ that goes through a whole `Dashtam` brings its data in with `LinesPlugin`, as a 
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Any, Final
+from enum import Enum
+from typing import Any, Final, NewType, get_args, get_origin, get_type_hints
 
 import attrs
 
@@ -36,18 +37,23 @@ __all__ = [
     "account",
     "actions_of",
     "add",
+    "annotate",
+    "annotation",
     "balance",
+    "change",
     "document",
     "entries_of",
     "entry",
     "eur",
     "event",
     "filler",
+    "full",
     "full_account",
     "full_row",
     "have",
     "hear",
     "hear_all",
+    "holding",
     "lines",
     "row",
     "rows_of",
@@ -95,6 +101,34 @@ def eur(amount: str) -> Money:
     return Money(Decimal(amount), EUR)
 
 
+def full[T](kind: type[T], **said: Any) -> T:
+    """A value of the model of which everything is known, each field in a way of its own; or as it is `said`."""
+    hints = {name: hint for name, hint in get_type_hints(kind).items() if name not in said}
+    return kind(**said, **{name: _something(name, hints[name], place) for place, name in enumerate(hints, 1)})
+
+
+def _something(name: str, hint: Any, place: int) -> Any:
+    if get_origin(hint) is tuple:
+        return (_something(name, get_args(hint)[0], place),)
+    hint = next(iter(get_args(hint)), hint)
+    known: dict[Any, Any] = {
+        str: name,
+        bool: True,
+        int: place,
+        bytes: bytes([place] * 16),
+        Decimal: Decimal(f"-{place}.123456789012345678"),
+        Money: eur(f"-{place}.000000000000000001"),
+        Currency: EUR,
+        date: date(9999, 12, place % 31 + 1),
+        datetime: NOON.replace(day=place % 31 + 1),
+    }
+    if hint in known:
+        return known[hint]
+    if isinstance(hint, NewType):
+        return new_id()
+    return list(hint)[1] if issubclass(hint, Enum) else full(hint)
+
+
 def account(key: str, **changes: Any) -> model.Account:
     """A checking account in euros, called `account {key}` and known by its key."""
     plain = model.Account(
@@ -111,18 +145,7 @@ def account(key: str, **changes: Any) -> model.Account:
 
 def full_account() -> model.Account:
     """An account of which everything is known."""
-    return account(
-        "full",
-        provider_account_id="opaque",
-        name=TEXTS[0],
-        official_name=TEXTS[4],
-        mask="6789",
-        account_type=model.AccountType.CREDITCARD,
-        currency=Currency("x" * 64),
-        bank_id="021000021",
-        institution="B\u00e4nk",
-        status=model.AccountStatus.CLOSED,
-    )
+    return full(model.Account, currency=Currency("x" * 64))
 
 
 def row(
@@ -137,25 +160,16 @@ def row(
 
 
 def full_row() -> model.KeyedTransaction:
-    """A row that says all there is to say."""
-    return row(
-        "full",
-        day=3,
+    """A row of 3 March that says all there is to say."""
+    other = full(model.Counterparty, account=None)
+    data = full(
+        model.TransactionData,
+        posted_date=date(2026, 3, 3),
         status=model.TransactionStatus.PENDING,
-        type=model.TransactionType.DIRECTDEBIT,
-        payee="Payee",
-        memo="Memo",
-        provider_transaction_id="FITID-1",
-        value_date=date(2026, 3, 4),
-        transaction_date=date(2026, 3, 2),
-        posted_at=NOON,
-        original_amount=Money(Decimal("-5.123456789012345678"), Currency("ETH")),
-        exchange_rate=Decimal("0.878048780487804878"),
-        mcc="5814",
-        check_number="0042",
-        reference="ref",
-        end_to_end_id="e2e",
+        counterparty=other,
+        details=(full(model.TransactionPart, counterparty=other), model.TransactionPart()),
     )
+    return attrs.evolve(row("full"), data=data)
 
 
 def filler(count: int) -> list[model.KeyedTransaction]:
@@ -176,6 +190,19 @@ def balance(
         reported_at=at,
     )
     return attrs.evolve(plain, **changes)
+
+
+def holding(of: model.Account, units: str, day: int = 1, **changes: Any) -> model.Holding:
+    """What an account has of one security on a day in March 2026."""
+    whole = full(model.Holding, account_id=of.account_id, units=Decimal(units), as_of=date(2026, 3, day))
+    return attrs.evolve(whole, **changes)
+
+
+def annotation(
+    of: model.KeyedTransaction | model.Transaction, note: str = "mine", **said: Any
+) -> model.Annotation:
+    """What a person says of a row."""
+    return model.Annotation(transaction_id=of.transaction_id, note=note, **said)
 
 
 def document(digit: str = "1", **changes: Any) -> model.ImportDocument:
@@ -233,14 +260,26 @@ async def have(store: Store, subject: Subject, *accounts: model.Account) -> list
 async def add(store: Store, subject: Subject, to: model.Account, *rows: model.KeyedTransaction) -> int:
     """Adds rows in a unit of their own; answers how many were new."""
     async with store.unit_of_work(subject) as unit:
-        return (await unit.accounts.add_transactions(None, {to.account_id: rows}))[to.account_id]
+        return (await unit.transactions.add(None, {to.account_id: rows}))[to.account_id]
+
+
+async def change(store: Store, subject: Subject, *rows: model.Transaction) -> None:
+    """Changes rows in a unit of their own."""
+    async with store.unit_of_work(subject) as unit:
+        await unit.transactions.change(rows)
+
+
+async def annotate(store: Store, subject: Subject, *said: model.Annotation) -> None:
+    """Annotates rows in a unit of its own."""
+    async with store.unit_of_work(subject) as unit:
+        for each in said:
+            await unit.transactions.annotate(each)
 
 
 async def rows_of(store: Store, subject: Subject, **wanted: Any) -> list[model.Transaction]:
     """A person's transactions, the latest first; `wanted` are fields of `TransactionFilter`."""
     async with store.unit_of_work(subject) as unit:
-        found = await unit.accounts.list_transactions(model.TransactionFilter(**wanted), after=None, limit=5_000)
-        return list(found)
+        return list(await unit.transactions.find(model.TransactionFilter(**wanted)))
 
 
 async def texts_of(store: Store, subject: Subject, **wanted: Any) -> list[str | None]:

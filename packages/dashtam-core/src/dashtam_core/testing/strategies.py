@@ -17,11 +17,11 @@ A keyword is the name of a field, and what it takes is a value for all or a stra
 """
 
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum
-from functools import cache
+from functools import cache, partial
 from typing import Any, Final, NewType, Union, cast, get_args, get_origin, get_type_hints
 from uuid import UUID
 
@@ -38,6 +38,42 @@ type Given[T] = T | SearchStrategy[T] | None
 _DIGITS: Final = "0123456789"
 _ODD_AMOUNTS: Final = ("0", "0.00", "-0", "9" * 38, f"-0.{'9' * 38}", "1E+37")
 _MAX_INTEGER: Final = 2**53 - 1
+
+
+# -- what has fields and no more ---------------------------------------------------------------------------------
+
+
+def _made[T](kind: type[T], /, **fields: Any) -> SearchStrategy[T]:
+    """Each field as it was asked for, or as its name has it, or its type."""
+    hints: dict[str, Any] = _hints(kind)  # type: ignore[arg-type] # a class is as hashable as anything
+    if unknown := fields.keys() - hints:
+        raise TypeError(f"{kind.__name__} has no field {', '.join(sorted(unknown))}: it has {', '.join(hints)}")
+    return st.builds(kind, **{name: _of(fields.get(name), _plain(name, hint)) for name, hint in hints.items()})
+
+
+subjects = partial(_made, kernel.Subject)
+origins = partial(_made, kernel.Origin)
+reading_warnings = partial(_made, model.ReadingWarning)
+account_data = partial(_made, model.AccountData)
+security_ids = partial(_made, model.SecurityId)
+security_data = partial(_made, model.SecurityData)
+holding_data = partial(_made, model.HoldingData)
+investment_details = partial(_made, model.InvestmentDetail)
+counterparties = partial(_made, model.Counterparty)
+transaction_parts = partial(_made, model.TransactionPart)
+accounts = partial(_made, model.Account)
+holdings = partial(_made, model.Holding)
+splits = partial(_made, model.Split)
+annotations = partial(_made, model.Annotation)
+transaction_filters = partial(_made, model.TransactionFilter)
+import_documents = partial(_made, model.ImportDocument)
+api_tokens = partial(_made, identity.ApiToken)
+person_keys = partial(_made, audit.PersonKey)
+audit_entries = partial(_made, audit.AuditEntry)
+recorded_entries = partial(_made, audit.RecordedEntry)
+entry_filters = partial(_made, audit.EntryFilter)
+dead_letters = partial(_made, messaging.DeadLetter)
+kept_answers = partial(_made, messaging.KeptAnswer)
 
 
 # -- the kernel --------------------------------------------------------------------------------------------------
@@ -82,27 +118,7 @@ def date_ranges(draw: DrawFn, *, min_value: date = date.min, max_value: date = d
     return kernel.DateRange(start, draw(st.dates(start, max_value)))
 
 
-def subjects(**fields: Any) -> SearchStrategy[kernel.Subject]:
-    """People, and what they may do: nothing, or some of what there is."""
-    return _made(kernel.Subject, fields)
-
-
-def origins(**fields: Any) -> SearchStrategy[kernel.Origin]:
-    """Where messages come from."""
-    return _made(kernel.Origin, fields)
-
-
 # -- what providers deliver --------------------------------------------------------------------------------------
-
-
-def reading_warnings(**fields: Any) -> SearchStrategy[model.ReadingWarning]:
-    """What was odd about a file."""
-    return _made(model.ReadingWarning, fields)
-
-
-def account_data(**fields: Any) -> SearchStrategy[model.AccountData]:
-    """Accounts as their providers name them."""
-    return _made(model.AccountData, fields)
 
 
 def transaction_data(
@@ -114,13 +130,13 @@ def transaction_data(
         "posted_date": st.dates() if window is None else st.dates(window.start, window.end),
         "status": st.sampled_from([model.TransactionStatus.POSTED, *model.TransactionStatus]),
     } | fields
-    rows = _made(model.TransactionData, fields)
+    rows = _made(model.TransactionData, **fields)
     return rows if {"original_amount", "exchange_rate"} & fields.keys() else rows.map(_converted)
 
 
 def balance_data(*, currency: Given[kernel.Currency] = None, **fields: Any) -> SearchStrategy[model.BalanceData]:
     """Balances as providers report them."""
-    return _made(model.BalanceData, {"amount": money(currency=currency)} | fields)
+    return _made(model.BalanceData, **{"amount": money(currency=currency)} | fields)
 
 
 @st.composite
@@ -141,6 +157,7 @@ def account_batches(
         account=data,
         transactions=tuple(taken),
         balances=tuple(draw(st.lists(balance_data(currency=data.currency), max_size=2))),
+        holdings=tuple(draw(st.lists(holding_data(), max_size=1))),
         covered_window=draw(st.sampled_from(claims)),
     )
 
@@ -153,26 +170,21 @@ def sync_batches(
     told = several.flatmap(
         lambda all_: st.tuples(*[account_batches(account=one, max_rows=max_rows) for one in all_])
     )
-    return _made(model.SyncBatch, {"accounts": told} | fields)
+    return _made(model.SyncBatch, **{"accounts": told} | fields)
 
 
 def statements(**fields: Any) -> SearchStrategy[model.Statement]:
     """Statement files, read. There is nothing more to read of a file."""
     whole = sync_batches(next_cursor=st.none(), more=False)
-    return _made(model.Statement, {"batch": whole} | fields)
+    return _made(model.Statement, **{"batch": whole} | fields)
 
 
 # -- what a store keeps ------------------------------------------------------------------------------------------
 
 
-def accounts(**fields: Any) -> SearchStrategy[model.Account]:
-    """New accounts, with and without all that can be known of one."""
-    return _made(model.Account, fields)
-
-
 def balances(*, currency: Given[kernel.Currency] = None, **fields: Any) -> SearchStrategy[model.Balance]:
     """Balances of accounts."""
-    return _made(model.Balance, {"amount": money(currency=currency)} | fields)
+    return _made(model.Balance, **{"amount": money(currency=currency)} | fields)
 
 
 @st.composite
@@ -189,7 +201,7 @@ def keyed_transactions(
 ) -> SearchStrategy[model.KeyedTransaction]:
     """Rows under the key they are known by, each the first with it or a later twin."""
     return _of(data, transaction_data()).flatmap(
-        lambda row: _made(model.KeyedTransaction, {"data": row, "dedupe_key": model.dedupe_key(row)} | fields)
+        lambda row: _made(model.KeyedTransaction, **{"data": row, "dedupe_key": model.dedupe_key(row)} | fields)
     )
 
 
@@ -198,57 +210,22 @@ def transactions(*, data: Given[model.TransactionData] = None, **fields: Any) ->
     return _of(data, transaction_data()).flatmap(
         lambda row: _made(
             model.Transaction,
-            {name: st.just(getattr(row, name)) for name in _hints(model.TransactionData)}
+            **{name: st.just(getattr(row, name)) for name in _hints(model.TransactionData)}
             | {"dedupe_key": model.dedupe_key(row)}
             | fields,
         )
     )
 
 
-def transaction_filters(**fields: Any) -> SearchStrategy[model.TransactionFilter]:
-    """Which transactions are wanted. The days may be the wrong way round, which no transaction meets."""
-    return _made(model.TransactionFilter, fields)
-
-
 def account_imports(**fields: Any) -> SearchStrategy[model.AccountImport]:
-    """What documents brought for an account: never more new rows than they have."""
-    made = _made(model.AccountImport, fields)
-    if "added" in fields:
+    """What documents brought for an account: never more new and changed rows than they have."""
+    made = _made(model.AccountImport, **fields)
+    if fields.keys() & {"added", "changed"}:
         return made
-    return made.map(lambda each: attrs.evolve(each, added=min(each.read, each.added)))
-
-
-def import_documents(**fields: Any) -> SearchStrategy[model.ImportDocument]:
-    """Statement files that were taken in."""
-    return _made(model.ImportDocument, fields)
-
-
-def api_tokens(**fields: Any) -> SearchStrategy[identity.ApiToken]:
-    """Records of tokens."""
-    return _made(identity.ApiToken, fields)
-
-
-def person_keys(**fields: Any) -> SearchStrategy[audit.PersonKey]:
-    """Keys of people, wrapped."""
-    return _made(audit.PersonKey, fields)
+    return made.map(lambda each: attrs.evolve(each, read=each.read + each.added + each.changed))
 
 
 # -- what a store tells ------------------------------------------------------------------------------------------
-
-
-def audit_entries(**fields: Any) -> SearchStrategy[audit.AuditEntry]:
-    """Entries to be recorded, with everything in their context that JSON may hold there."""
-    return _made(audit.AuditEntry, fields)
-
-
-def recorded_entries(**fields: Any) -> SearchStrategy[audit.RecordedEntry]:
-    """Entries as a store gives them back."""
-    return _made(audit.RecordedEntry, fields)
-
-
-def entry_filters(**fields: Any) -> SearchStrategy[audit.EntryFilter]:
-    """Which entries are wanted."""
-    return _made(audit.EntryFilter, fields)
 
 
 def stored_events(
@@ -260,16 +237,6 @@ def stored_events(
     )
 
 
-def dead_letters(**fields: Any) -> SearchStrategy[messaging.DeadLetter]:
-    """Deliveries that were given up."""
-    return _made(messaging.DeadLetter, fields)
-
-
-def kept_answers(**fields: Any) -> SearchStrategy[messaging.KeptAnswer]:
-    """Answers that idempotency keys were given."""
-    return _made(messaging.KeptAnswer, fields)
-
-
 # -- how they are made -------------------------------------------------------------------------------------------
 
 
@@ -277,14 +244,6 @@ def _of[T](given: Given[T], otherwise: SearchStrategy[T]) -> SearchStrategy[T]:
     if isinstance(given, SearchStrategy):
         return cast("SearchStrategy[T]", given)
     return otherwise if given is None else st.just(given)
-
-
-def _made[T](kind: type[T], fields: Mapping[str, Any]) -> SearchStrategy[T]:
-    """Each field as it was asked for, or as its name has it, or its type."""
-    hints: dict[str, Any] = _hints(kind)  # type: ignore[arg-type] # a class is as hashable as anything
-    if unknown := fields.keys() - hints:
-        raise TypeError(f"{kind.__name__} has no field {', '.join(sorted(unknown))}: it has {', '.join(hints)}")
-    return st.builds(kind, **{name: _of(fields.get(name), _plain(name, hint)) for name, hint in hints.items()})
 
 
 @cache
@@ -306,11 +265,11 @@ def _typed(hint: Any) -> SearchStrategy[Any]:
         return _TYPED[hint]
     if isinstance(hint, NewType):
         return _typed(hint.__supertype__)
-    if get_origin(hint) is tuple:
+    if get_origin(hint) in {tuple, Collection}:
         return st.lists(_typed(get_args(hint)[0]), max_size=3).map(tuple)
     if issubclass(hint, Enum):
         return st.sampled_from(hint)
-    return _made(hint, {})
+    return _made(hint)
 
 
 def _some_of[T](few: Sequence[T], most: int) -> SearchStrategy[list[T]]:
@@ -328,7 +287,7 @@ def _converted(row: model.TransactionData) -> model.TransactionData:
 
 
 def _events(of: kernel.UserId) -> SearchStrategy[messaging.DomainEvent]:
-    return _made(identity.UserErased, {"user_id": of}) | _made(model.StatementImported, {"user_id": of})
+    return _made(identity.UserErased, user_id=of) | _made(model.StatementImported, user_id=of)
 
 
 def _json() -> SearchStrategy[Any]:
@@ -345,12 +304,14 @@ _TYPED: Final[dict[Any, SearchStrategy[Any]]] = {
     bool: st.booleans(),
     int: st.integers(0, 9),
     bytes: st.binary(max_size=40),
+    Decimal: st.decimals(-(10**9), 10**9, places=6),
     date: st.dates(),
     datetime: st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 31), timezones=st.just(UTC)),  # noqa: DTZ001 - bounds are naive
     UUID: st.builds(kernel.new_id),
     frozenset[kernel.Permission]: st.frozensets(st.sampled_from(sorted(identity.OWNER | identity.OPERATOR))),
     kernel.Currency: currencies(),
     kernel.Money: money(),
+    model.TransactionPart: st.deferred(lambda: _made(model.TransactionPart, counterparty=st.none())),
     model.AccountImport: st.deferred(account_imports),
     messaging.StoredEvent: st.deferred(stored_events),
 }
@@ -369,6 +330,7 @@ _NAMED: Final[dict[str, SearchStrategy[Any]]] = {
     "mask": texts(max_size=4),
     "mcc": st.text(_DIGITS, min_size=4, max_size=4),
     "number": st.text(_DIGITS, min_size=1, max_size=34),
+    "number_hash": st.binary(min_size=model.KEY_BYTES, max_size=model.KEY_BYTES),
     "occurrence": st.integers(1, 3),
     "provider": st.just(model.FILE_PROVIDER) | texts(),
     "provider_transaction_id": st.sampled_from(["NONREF", "0000", "1", "1 "]) | texts(),

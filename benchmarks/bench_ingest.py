@@ -146,7 +146,7 @@ async def measure(
 async def copy(admin: "asyncpg.Connection[asyncpg.Record]", keyed_rows: list[KeyedTransaction]) -> None:
     """The limit: rows made beforehand, into a table without an index."""
     nobody = ExternalSubject("copy").user_id
-    records = [_record(nobody, None, AccountId(nobody), row) for row in keyed_rows]
+    records = [(*_record(nobody, None, AccountId(nobody), row, row.data), None) for row in keyed_rows]
     await admin.execute("DROP TABLE IF EXISTS plain; CREATE TABLE plain (LIKE dashtam.transaction)")
     await admin.copy_records_to_table("plain", records=records, columns=_COLUMNS)
 
@@ -168,7 +168,7 @@ async def new_account(store: PostgresStore, subject: Subject) -> AccountId:
 
 async def add(store: PostgresStore, subject: Subject, account_id: AccountId, some: list[KeyedTransaction]) -> None:
     async with store.unit_of_work(subject) as unit:
-        await unit.accounts.add_transactions(None, {account_id: some})
+        await unit.transactions.add(None, {account_id: some})
 
 
 def report(count: int, costs: dict[str, list[Cost]]) -> None:

@@ -61,9 +61,8 @@ async def test_accounts_are_listed_by_pages_with_their_balances(ann: Person) -> 
         await ann.upload(lines(name, "2026-01-01;1;x"))
     accounts = await _everything(ann, "/v1/accounts", limit=2)
     assert [account["mask"] for account in accounts] == ["A", "B", "C"]
-    assert accounts[0]["balances"] == [
-        {"kind": "LEDGER", "as_of": "2026-01-31", "amount": "10.00", "currency": "EUR"}
-    ]
+    told = {"kind": "LEDGER", "as_of": "2026-01-31", "amount": "10.00", "currency": "EUR"}
+    assert accounts[0]["balances"] == [told | {"reported_at": None, "origin": "reported"}]
     for account in accounts:
         assert (await ann.get(f"/v1/accounts/{account['account_id']}")).json() == account
 

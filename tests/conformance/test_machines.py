@@ -22,8 +22,8 @@ from dashtam_core.testing.samples import ANN, BEN, account, balance, event, have
 FULL = os.environ.get("HYPOTHESIS_PROFILE") == "prove"
 pytestmark = pytest.mark.timeout(3600 if FULL else 400)  # a failure takes up to five minutes to be told simply
 TABLES = (
-    "transaction balance account import_document api_token person_key idempotency outbox subscriber inbox "
-    "audit_checkpoint audit_leaf audit_entry"
+    "match annotation holding transaction balance account import_document api_token person_key idempotency outbox "
+    "subscriber inbox audit_checkpoint audit_leaf audit_entry"
 )
 EMPTY = "; ".join(f'DELETE FROM dashtam."{table}"' for table in TABLES.split())
 GUARDED = "SELECT tgrelid::regclass FROM pg_trigger WHERE tgname = 'append_only'"
@@ -65,7 +65,7 @@ async def test_what_another_has_is_refused_like_what_they_have_not(store: Store,
             if what == "balance":
                 await unit.accounts.add_balances([balance(his, "1")])
             else:
-                await unit.accounts.add_transactions(None, {his.account_id: [row("coffee")]})
+                await unit.transactions.add(None, {his.account_id: [row("coffee")]})
 
     await add(BEN)
     with pytest.raises(Exception):  # noqa: B017, PT011 - each store has its own way to refuse

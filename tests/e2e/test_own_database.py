@@ -26,7 +26,7 @@ def test_a_database_is_migrated_and_used(empty_database: Database, tmp_path: Pat
     own = variables(empty_database)
     for _ in range(2):
         upgraded = dashtam(tmp_path, "db", "upgrade", **own)
-        assert (upgraded.returncode, upgraded.stdout) == (0, "the database is at migration 0002\n")
+        assert (upgraded.returncode, upgraded.stdout) == (0, "the database is at migration 0003\n")
     served = {name: value for name, value in own.items() if name != "DASHTAM_STORE_ADMIN_URL"}
     assert dashtam(tmp_path, "import", str(SAMPLE), **served).returncode == 0
     listed = json.loads(dashtam(tmp_path, "accounts", "--json", **served).stdout)

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import count
 from typing import Any, Final
+from uuid import UUID
 
 import asyncpg
 import attrs
@@ -21,7 +22,18 @@ from dashtam_core import accounts as accounts_room
 from dashtam_core import audit as audit_room
 from dashtam_core import identity as identity_room
 from dashtam_core import messaging as messaging_room
-from dashtam_core.accounts import Account, AccountId, Accounts, AccountType, ImportStatement
+from dashtam_core import portfolio as portfolio_room
+from dashtam_core.accounts import (
+    Account,
+    AccountId,
+    Accounts,
+    AccountType,
+    AnnotateTransaction,
+    Annotation,
+    ClearAnnotation,
+    ImportStatement,
+    TransactionId,
+)
 from dashtam_core.audit import Attempt, EntryFilter, Outcome, Phase, RecordedEntry, SealAuditLog, Sealing
 from dashtam_core.identity import OPERATOR, OWNER, CreateApiToken, EraseUser, ExternalSubject
 from dashtam_core.kernel import (
@@ -53,7 +65,9 @@ from dashtam_core.messaging import (
     prepare,
     transaction,
 )
+from dashtam_core.portfolio import DecideMatch, ForgetDecision, Match, MatchKind, MatchState
 from dashtam_core.store import Store, UnitOfWork
+from dashtam_core.testing.samples import row
 from dashtam_files import OfxReader
 from dashtam_postgres import PostgresStore
 from dashtam_postgres._unit import PostgresUnit
@@ -72,8 +86,13 @@ COMMANDS: Final[dict[type[Command[Any, Any]], Callable[[int], Command[Any, Any]]
     RetryDeadLetters: lambda _: RetryDeadLetters(),
     ForgetSubscriber: lambda _: ForgetSubscriber("gone"),
     SealAuditLog: lambda _: SealAuditLog(),
+    AnnotateTransaction: lambda n: AnnotateTransaction(transaction_id=legs(n)[0], note="mine"),
+    ClearAnnotation: lambda n: ClearAnnotation(legs(n)[0]),
+    DecideMatch: lambda n: DecideMatch(kind=MatchKind.TRANSFER, state=MatchState.CONFIRMED, **pair(n)),
+    ForgetDecision: lambda n: ForgetDecision(kind=MatchKind.DUPLICATE, **pair(n)),
 }
 """Every command of the core, and how to make one that would succeed."""
+ON_LEGS: Final = {AnnotateTransaction, ClearAnnotation, DecideMatch, ForgetDecision}
 
 CRASHES: Final[dict[str, tuple[Any, bool]]] = {
     "crash before the attempt": (Attempt, False),
@@ -189,11 +208,31 @@ def refusal() -> Failure[DomainError[Code]]:
     return Failure(DomainError(Code.REFUSED, "on purpose"))
 
 
-def mark() -> Account:
+def legs(number: int) -> tuple[TransactionId, TransactionId]:
+    """The two transactions that a person has before a command, if it needs any."""
+    return TransactionId(UUID(int=2 * number)), TransactionId(UUID(int=2 * number + 1))
+
+
+def pair(number: int) -> dict[str, TransactionId]:
+    return dict(zip(("first", "second"), legs(number), strict=True))
+
+
+async def have_legs(store: Store, person: Subject, number: int) -> None:
+    """Gives them two transactions that could be a transfer, annotated and said to be no duplicates."""
+    async with store.unit_of_work(person) as unit:
+        ours = await unit.accounts.add_accounts([mark("file"), mark("file")])
+        for account, id_, amount in zip(ours, legs(number), ("-5", "5"), strict=True):
+            said = attrs.evolve(row("moved", amount=amount), transaction_id=id_)
+            await unit.transactions.add(None, {account.account_id: [said]})
+        await unit.transactions.annotate(Annotation(transaction_id=legs(number)[0], note="before"))
+        await unit.matches.keep(Match(MatchKind.DUPLICATE, *legs(number), MatchState.REJECTED))
+
+
+def mark(provider: str = MARK) -> Account:
     id_ = new_id()
     return Account(
         account_id=AccountId(id_),
-        provider=MARK,
+        provider=provider,
         account_key=id_.bytes,
         name=MARK,
         account_type=AccountType.OTHER,
@@ -311,7 +350,10 @@ async def try_everything(world: World) -> None:
             if ends == "replayed" and not message.replayable:
                 continue
             person = people[message, ends] = ExternalSubject(f"{message.__name__} {ends}", OWNER | OPERATOR)
-            command = make(next(numbers))
+            number = next(numbers)
+            if message in ON_LEGS:
+                await have_legs(world.store, person, number)
+            command = make(number)
             if ends == "replayed":
                 await world.run(person, command, "success", "key")
             await world.run(person, command, ends, "key" if ends == "replayed" else None)
@@ -372,4 +414,5 @@ def cell_text(cell: tuple[tuple[Phase, ...], int, int]) -> str:
 def test_every_command_is_tried() -> None:
     """A command that is added to the core is added to the matrix."""
     routes = (*messaging_room.ROUTES, *audit_room.ROUTES, *identity_room.ROUTES, *accounts_room.ROUTES)
-    assert set(COMMANDS) == {each.message for each in routes if issubclass(each.message, Command)}
+    messages = {each.message for each in (*routes, *portfolio_room.ROUTES)}
+    assert set(COMMANDS) == {each for each in messages if issubclass(each, Command)}

@@ -11,7 +11,7 @@ from dashtam_core.audit import AuditEntry, Outcome, Phase
 from dashtam_core.kernel import Success
 from dashtam_core.memory._audit import MemoryAuditLog
 from dashtam_core.memory._deliveries import MemoryAnswers, MemoryDeliveries
-from dashtam_core.memory._store import MemoryAccounts, MemoryUnit
+from dashtam_core.memory._store import MemoryTransactions, MemoryUnit
 from dashtam_core.messaging import Answer, Call, Handover, Next, Publish
 
 type Plant = Callable[[pytest.MonkeyPatch], None]
@@ -75,12 +75,12 @@ def an_erasure_that_leaves_events(patch: pytest.MonkeyPatch) -> None:
 
 
 def twins_that_are_taken_for_one(patch: pytest.MonkeyPatch) -> None:
-    add = MemoryAccounts._add
+    add = MemoryTransactions._add
 
-    def once(self: MemoryAccounts, to: AccountId, document: DocumentId | None, row: KeyedTransaction) -> bool:
+    def once(self: MemoryTransactions, to: AccountId, document: DocumentId | None, row: KeyedTransaction) -> bool:
         return add(self, to, document, attrs.evolve(row, occurrence=1))
 
-    patch.setattr(MemoryAccounts, "_add", once)
+    patch.setattr(MemoryTransactions, "_add", once)
 
 
 def a_dead_letter_that_is_thrown_away(patch: pytest.MonkeyPatch) -> None:

@@ -145,7 +145,7 @@ async def test_a_url_that_names_no_file_is_refused(url: str) -> None:
 
 
 async def test_who_is_erased_is_not_in_the_file_any_more(path: Path) -> None:
-    """What is deleted is overwritten, and the log beside the file is emptied when the house is kept."""
+    """What is deleted is overwritten, in the file as in what is beside it."""
     settings = Settings(store_url=f"sqlite:///{path}", master_key="k" * 32)
     async with Dashtam.open(settings=settings, plugins=PLUGINS, workers=False) as dashtam:
         me = dashtam.acting_as(ANN)
@@ -303,7 +303,7 @@ async def test_who_is_cancelled_again_while_rolling_back_leaves_nothing(store: S
     async def work() -> None:
         async with store.unit_of_work(ANN) as unit:
             entered.set()
-            await unit.accounts.add_transactions(None, {one.account_id: filler(2_000)})
+            await unit.transactions.add(None, {one.account_id: filler(2_000)})
 
     task = asyncio.create_task(work())
     await entered.wait()
@@ -325,7 +325,7 @@ async def test_a_row_names_no_document_of_another_person(store: SqliteStore) -> 
 
     async def work() -> None:
         async with store.unit_of_work(ANN) as unit:
-            await unit.accounts.add_transactions(his.document_id, {hers.account_id: [row("coffee")]})
+            await unit.transactions.add(his.document_id, {hers.account_id: [row("coffee")]})
 
     with pytest.raises(sqlite3.IntegrityError):
         await work()
@@ -345,4 +345,4 @@ async def test_an_answer_is_kept_for_a_day(store: SqliteStore, path: Path) -> No
         await unit.answers.keep("import", "key", second)
     await store.maintain()
     with closing(sqlite3.connect(path)) as connection:
-        assert connection.execute("SELECT key, answer FROM answers").fetchall() == [("key", "2")]
+        assert connection.execute("SELECT key, body ->> 'answer' FROM answers").fetchall() == [("key", "2")]

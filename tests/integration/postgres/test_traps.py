@@ -35,7 +35,7 @@ async def test_a_bulk_copy_is_rolled_back_with_its_unit(store: PostgresStore) ->
     """COPY through asyncpg runs inside the transaction that SQLAlchemy began, not in one of its own."""
     (one,) = await have(store, ANN, account("one"))
     async with store.unit_of_work(ANN) as unit:
-        await unit.accounts.add_transactions(None, {one.account_id: filler(2_000)})
+        await unit.transactions.add(None, {one.account_id: filler(2_000)})
         unit.discard()
     assert await texts_of(store, ANN) == []
 
@@ -125,7 +125,8 @@ async def test_the_owner_is_bound_by_the_policies_too(store: PostgresStore, data
 @pytest.mark.parametrize(
     "statement",
     [
-        "UPDATE transaction SET amount = 0",
+        "UPDATE transaction SET user_id = gen_random_uuid()",
+        "UPDATE import_document SET sha256 = '\\x00'",
         "UPDATE balance SET amount = 0",
         "UPDATE alembic_version SET version_num = '9999'",
         "TRUNCATE account",
@@ -191,7 +192,7 @@ async def test_losing_the_connection_in_mid_unit_is_unavailable(store: PostgresS
             admin = await asyncpg.connect(database.admin_url)
             await admin.execute("SELECT pg_terminate_backend($1)", pid)
             await admin.close()
-            await unit.accounts.add_transactions(None, {one.account_id: [row("lost")]})
+            await unit.transactions.add(None, {one.account_id: [row("lost")]})
 
     with pytest.raises(UnavailableError) as lost:
         await lose()
@@ -221,7 +222,7 @@ async def test_ids_of_the_same_moment_page_without_loss(store: PostgresStore) ->
     after = None
     for _ in range(10):
         async with store.unit_of_work(ANN) as unit:
-            page = await unit.accounts.list_transactions(TransactionFilter(), after=after, limit=3)
+            page = await unit.transactions.find(TransactionFilter(), after=after, limit=3)
         seen += [each.description for each in page]
         if not page:
             break

@@ -1,6 +1,7 @@
 """`dashtam plugins`, `dashtam token`, the version, help, and commands that plugins bring."""
 
 import asyncio
+import json
 import re
 from importlib.metadata import entry_points, version
 from pathlib import Path
@@ -59,7 +60,9 @@ class Clashing(Adding):
 
 def test_plugins_as_json() -> None:
     """Each plugin is listed with its distribution, what it provides or why not, and what it was asked."""
-    memory, reading, broken = CommandLine(noisy(), broken=True).json("plugins")["plugins"]
+    said = CommandLine(noisy(), broken=True)("plugins", "--json")
+    assert said.exit_code == 3
+    memory, reading, broken = json.loads(said.stdout)["plugins"]
     trace = memory.pop("trace")
     assert memory == {
         "name": "memory",
@@ -79,14 +82,14 @@ def test_plugins_as_json() -> None:
 
 
 def test_plugins_as_a_table() -> None:
-    """What is used, and each reason why not; a plugin that is left out is no failure of the command."""
+    """What is used, and each reason why not; a plugin that does not work ends it with 3."""
     dashtam = CommandLine(noisy(), Adding(hello=add_hello), Clashing(), Toyless(), broken=True)
     found = dashtam._find(None)
     (files,) = [each for each in entry_points(group="dashtam") if each.name == "files"]
     found.add_installed(files)
     dashtam._find = lambda allowed: found  # type: ignore[method-assign]
     result = dashtam("plugins")
-    assert (result.exit_code, result.stderr) == (0, "")
+    assert (result.exit_code, result.stderr) == (3, "")
     contested = (
         "contested: the command 'hello' is claimed by Adding and by Clashing: "
         "uninstall all but one, or list the one you want in DASHTAM_PLUGINS"
@@ -101,7 +104,13 @@ def test_plugins_as_a_table() -> None:
         ["", ANY],
         ["Toyless", "yes", "nothing"],
         ["broken", "no", "import failed: ModuleNotFoundError: No module named 'dashtam_no_such_module'"],
-        ["files", f"dashtam-files {version('dashtam-files')}", "yes", "reader ofx"],
+        [
+            "files",
+            f"dashtam-files {version('dashtam-files')}",
+            "yes",
+            "command csv, reader ofx, reader camt, reader mt940, reader qif, reader csv, "
+            "writer ofx, writer csv, writer beancount",
+        ],
     ]
     assert "reserved: the command 'import' is the application's own, and claimed by Clashing" in result.stdout
 
@@ -181,7 +190,7 @@ def test_the_version_loads_no_plugin(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_help_lists_what_plugins_bring() -> None:
     """Help shows the built-in commands and those of plugins, each with its sentence."""
     shown = CommandLine(Adding(hello=add_hello))("--help").stdout
-    names = ["read", "import", "accounts", "transactions", "token", "audit", "events", "plugins", "hello"]
+    names = [*COMMANDS, "hello"]
     assert [line.split()[0] for line in shown.partition("Commands:\n")[2].splitlines()] == names
     assert "Greet somebody." in shown
 
@@ -223,7 +232,7 @@ def test_two_plugins_with_one_command() -> None:
         pass
 
     dashtam = CommandLine(Adding(hello=add_hello), OtherAdding(hello=add_hello))
-    assert (dashtam("--help").exit_code, dashtam("plugins").exit_code) == (0, 0)
+    assert (dashtam("--help").exit_code, dashtam("plugins").exit_code) == (0, 3)
     result = dashtam("hello", "Ada")
     assert result.exit_code == 3
     assert result.stderr.startswith(

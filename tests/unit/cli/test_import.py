@@ -34,12 +34,12 @@ def test_a_row_for_each_file(dashtam: CommandLine, folder: Path) -> None:
     (folder / "later.lines").write_bytes(later)
     first = dashtam("import", "january.lines", "later.lines")
     assert [line.split() for line in first.stdout.splitlines()] == [
-        ["file", "format", "new", "skipped", "warnings"],
-        ["january.lines", "LINES", "1", "2", "0", "1"],
-        ["later.lines", "LINES", "1", "1", "1", "0"],
+        ["file", "format", "new", "changed", "skipped", "adds", "up", "warnings"],
+        ["january.lines", "LINES", "1", "2", "0", "0", "unknown", "1"],
+        ["later.lines", "LINES", "1", "1", "1", "0", "unknown", "0"],
     ]
     again = dashtam("import", "january.lines").stdout.splitlines()[1]
-    assert again.split()[:6] == ["january.lines", "LINES", "1", "0", "2", "1"]
+    assert again.split()[:8] == ["january.lines", "LINES", "1", "0", "0", "2", "unknown", "1"]
     assert "already imported on 2" in again
     assert (first.exit_code, first.stderr.count("dashtam:")) == (0, 0)
 

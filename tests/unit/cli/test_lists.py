@@ -66,8 +66,11 @@ def test_transactions_as_json(dashtam: CommandLine) -> None:
 
 
 def test_transactions_as_a_table(dashtam: CommandLine) -> None:
-    """Amounts stand to the right, with their currency and the account's name beside them."""
-    assert dashtam("transactions").stdout.splitlines() == [
+    """Amounts stand to the right, with their currency, the account's name and the end of the id beside them."""
+    shown = dashtam("transactions").stdout.splitlines()
+    ids = [item["transaction_id"][-8:] for item in dashtam.json("transactions")["items"]]
+    assert [line[-8:].strip() for line in shown] == ["id", *ids]
+    assert [line[:-8].rstrip() for line in shown] == [
         "date         amount  currency  type    description  account",
         "2026-01-08    -2.00  EUR       DEBIT   Cake         Checking ••ABCD",
         "2026-01-07  1000.00  EUR       CREDIT  Wages        Checking ••1234",

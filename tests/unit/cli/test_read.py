@@ -4,25 +4,47 @@ import json
 import os
 import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dashtam_core.testing.samples import lines
 from unit.cli.toy import BROKEN, CUT, JANUARY, CommandLine, noisy
 
-JANUARY_VIEW = {
+SILENT = """value_date transaction_date posted_at original_amount original_currency exchange_rate mcc check_number
+reference end_to_end_id mandate_id bank_transaction_code category counterparty running_balance investment
+provider_transaction_id description payee memo"""
+NOTHING: dict[str, Any] = dict.fromkeys(SILENT.split())
+ROW: dict[str, Any] = NOTHING | {"currency": "EUR", "reversal": False, "details": []}
+JANUARY_VIEW: dict[str, object] = {
     "format": "LINES 1",
     "accounts": [
         {
             "provider_account_id": "DE00 1234",
-            "currency": "EUR",
+            "number": None,
+            "bank_id": None,
+            "institution": None,
+            "name": None,
             "account_type": "CHECKING",
-            "balances": [{"kind": "LEDGER", "as_of": "2026-01-31", "amount": "987.5"}],
-            "transactions": [
+            "currency": "EUR",
+            "covered_window": None,
+            "arithmetic": "unknown",
+            "difference": None,
+            "balances": [
                 {
-                    "posted_date": "2026-01-05",
-                    "amount": "-12.5",
+                    "kind": "LEDGER",
+                    "as_of": "2026-01-31",
+                    "amount": "987.50",
                     "currency": "EUR",
+                    "reported_at": None,
+                    "origin": "reported",
+                }
+            ],
+            "transactions": [
+                ROW
+                | {
+                    "posted_date": "2026-01-05",
+                    "amount": "-12.50",
                     "provider_transaction_id": "T1",
                     "type": "DEBIT",
                     "status": "POSTED",
@@ -30,18 +52,9 @@ JANUARY_VIEW = {
                     "payee": "Café",
                     "memo": "Coffee",
                 },
-                {
-                    "posted_date": "2026-01-07",
-                    "amount": "1000.000",
-                    "currency": "EUR",
-                    "provider_transaction_id": None,
-                    "type": "CREDIT",
-                    "status": "PENDING",
-                    "description": None,
-                    "payee": None,
-                    "memo": None,
-                },
+                ROW | {"posted_date": "2026-01-07", "amount": "1000.000", "type": "CREDIT", "status": "PENDING"},
             ],
+            "holdings": [],
         }
     ],
     "warnings": [{"rule": "date_unreadable", "where": "row 3", "raw": "31.02."}],
@@ -50,7 +63,7 @@ JANUARY_VIEW = {
 JANUARY_TABLES = """\
 LINES 1: accounts 1, transactions 2, warnings 1
 
-CHECKING DE00 1234 EUR
+CHECKING DE00 1234 EUR, arithmetic: unknown
 balance  as of       amount  currency
 LEDGER   2026-01-31  987.50  EUR
 date          amount  currency  type            description
@@ -63,7 +76,7 @@ date_unreadable  row 3  31.02.
 
 
 def test_json_is_exactly_what_was_parsed(dashtam: CommandLine) -> None:
-    """The document has the agreed keys and unpadded amounts, and nothing else is on stdout."""
+    """The document has the agreed keys, as every other view, and nothing else is on stdout."""
     assert dashtam.json("read", "january.lines") == JANUARY_VIEW
 
 

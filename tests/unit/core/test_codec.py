@@ -14,7 +14,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from dashtam_core import accounts, audit, identity, messaging
+from dashtam_core import accounts, audit, identity, messaging, portfolio
 from dashtam_core.accounts import AccountId, DocumentId, ImportReport, ReadingWarning, StatementImported
 from dashtam_core.audit import VerifierKey
 from dashtam_core.identity import UserErased
@@ -22,8 +22,10 @@ from dashtam_core.kernel import Currency, Money, Permission, UserId
 from dashtam_core.messaging import Command, DomainEvent, StoredEvent
 from dashtam_core.messaging._codec import dump, fingerprint, load
 from dashtam_core.messaging._idempotency import _answer_type
+from dashtam_core.portfolio import MatchState
+from dashtam_core.testing import strategies
 
-ROUTES = (*messaging.ROUTES, *audit.ROUTES, *identity.ROUTES, *accounts.ROUTES)
+ROUTES = (*messaging.ROUTES, *audit.ROUTES, *identity.ROUTES, *accounts.ROUTES, *portfolio.ROUTES)
 COMMANDS = [route.message for route in ROUTES if issubclass(route.message, Command) and route.message.replayable]
 GOLDEN = (
     '{"account_ids":["0197f3a4-0000-7000-8000-00000000000c","0197f3a4-0000-7000-8000-00000000000d"],"added":7,'
@@ -34,6 +36,8 @@ KNOWN: dict[Any, st.SearchStrategy[Any]] = {
     VerifierKey: st.builds(VerifierKey, st.just("example.com/audit"), st.binary(min_size=32, max_size=32)),
     datetime: st.datetimes(timezones=st.sampled_from([UTC, timezone(timedelta(hours=-3, minutes=30))])),
     str: st.text(st.characters(codec=None)),
+    Money: strategies.money(),
+    MatchState: st.sampled_from([MatchState.CONFIRMED, MatchState.REJECTED]),
 }
 
 

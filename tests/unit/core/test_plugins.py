@@ -61,6 +61,16 @@ class Feed:
     fetch: Any = None
 
 
+@attrs.frozen
+class Words:
+    """A writer that is never asked."""
+
+    name: Any = "words"
+    media_type: str = "text/plain"
+    suffix: str = ".txt"
+    write: Any = None
+
+
 class Goal(Query[int, Refused]):
     permission: ClassVar[Permission] = ACCOUNTS_READ
     resource_type: ClassVar[str] = "goal"
@@ -139,6 +149,7 @@ HERE = __name__
 ANSWERS: dict[str, tuple[Any, str]] = {
     "dashtam_stores": ({"One": open_memory_store}, "store one"),
     "dashtam_readers": ([LinesReader()], "reader lines"),
+    "dashtam_writers": ([Words()], "writer words"),
     "dashtam_providers": ([Feed()], "provider feed"),
     "dashtam_routes": ([Goal.handled_by(Answering)], f"route {HERE}.Goal"),
     "dashtam_bindings": ([LEDGER], f"binding {HERE}.Ledger"),
@@ -209,6 +220,7 @@ async def test_what_a_hook_answers_is_used(hook: str) -> None:
         used: dict[str, Callable[[], bool]] = {
             "dashtam_stores": lambda: dashtam.plugins.stores["one"] is open_memory_store,
             "dashtam_readers": lambda: names(dashtam.plugins) == ["lines"],
+            "dashtam_writers": lambda: [each.name for each in dashtam.plugins.writers] == ["words"],
             "dashtam_providers": lambda: dashtam.plugins.providers == {"feed": answer[0]},
             "dashtam_routes": lambda: Goal in dashtam._paths,
             "dashtam_bindings": lambda: dashtam.container.get(Ledger).number == 7,

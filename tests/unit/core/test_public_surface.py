@@ -17,12 +17,12 @@ PUBLIC: dict[str, str] = {
         "map_failure map_success new_id new_ids"
     ),
     "dashtam_core.messaging": (
-        "EVENTS_MANAGE ROUTES Answer Answers BusClosedError Call Command DeadLetter Deliveries Delivery "
-        "DomainEvent DurableSubscription Effect EventBus ForgetSubscriber Handler Handover KeptAnswer KeyState "
-        "ListDeadLetters "
-        "LogContext Message Next Notes Outbox OutboxLag Outgoing PreparedAnswer PreparingHandler Publish Query "
-        "RefusalCode Refused Relay RetryDeadLetters Route Stage StoredEvent Subscription UnitOfWork chain "
-        "earlier_answer emit error_code idempotent prepare settle transaction"
+        "EVENTS_MANAGE KEPT_FOR ROUTES Answer Answers BusClosedError Call Command DeadLetter Deliveries "
+        "Delivery DomainEvent DurableSubscription Effect EventBus ForgetSubscriber Handler Handover "
+        "KeptAnswer KeyState ListDeadLetters LogContext Message Next Notes Outbox OutboxLag Outgoing "
+        "PreparedAnswer PreparingHandler Publish Query RefusalCode Refused Relay RetryDeadLetters Route Stage "
+        "StoredEvent Subscription UnitOfWork chain earlier_answer emit error_code idempotent prepare "
+        "register_json settle transaction"
     ),
     "dashtam_core.audit": (
         "AUDIT_READ RETIRE_ACTION ROUTES Attempt AttemptId AuditCode AuditEntry AuditLog AuditRecorder "
@@ -39,18 +39,27 @@ PUBLIC: dict[str, str] = {
         "IdentityRefused Keyring MasterKey People TokenId UserErased forgetting"
     ),
     "dashtam_core.accounts": (
-        "DEFAULT_LIMIT FILE_PROVIDER KEY_BYTES MAX_LIMIT ROUTES Account AccountBatch AccountData AccountId "
-        "AccountImport AccountImportView AccountOverview AccountStatus AccountType AccountView Accounts "
-        "AccountsCode AccountsRefused Balance BalanceData BalanceKind BalanceOrigin BalanceType BalanceView "
-        "DocumentId Documents GetAccount GetImport ImportCode ImportDocument ImportFailed ImportReport "
-        "ImportStatement ImportView Ingestion KeyedTransaction ListAccounts ListTransactions Paging "
-        "PreparedAccount ReadingWarning Source Statement StatementImported StatementReader StatementReaders "
-        "SyncBatch Transaction TransactionData TransactionFilter TransactionId TransactionStatus "
-        "TransactionType TransactionView WarningView account_view balance_view dedupe_key import_view keyed "
-        "transaction_view warning_view"
+        "DEFAULT_LIMIT FILE_PROVIDER KEY_BYTES MAX_LIMIT MORE ROUTES Account AccountBatch AccountData "
+        "AccountId AccountImport AccountImportView AccountOverview AccountStatus AccountType AccountView "
+        "Accounts AccountsCode AccountsRefused AnnotateTransaction Annotation AnnotationView Arithmetic "
+        "Balance BalanceData BalanceKind BalanceOrigin BalanceType BalanceView ClearAnnotation Counterparty "
+        "DocumentId Documents Export ExportTransactions ExportedAccount GetAccount GetImport GetTransaction "
+        "Holding HoldingData HoldingView ImportCode ImportDocument ImportFailed ImportReport ImportStatement "
+        "ImportView Ingestion InvestmentAction InvestmentDetail KeyedTransaction ListAccounts ListBalances "
+        "ListHoldings ListTransactions Paging PreparedAccount ProfiledReader ReadDocument Reading "
+        "ReadingStoppedError ReadingWarning SecurityData SecurityId SecurityScheme SecurityType Source Split "
+        "Statement StatementImported StatementReader StatementReaders StatementWriter StatementWriters Stored "
+        "SyncBatch Transaction TransactionData TransactionFilter TransactionId TransactionPart "
+        "TransactionStatus TransactionType TransactionView Transactions WarningView account_view "
+        "annotation_view arithmetic balance_view checkpoint dedupe_key from_json from_more holding_view "
+        "import_view keyed money_view more_of row_view to_json transaction_view usable_id warning_view"
     ),
     "dashtam_core.connections": (
         "ROUTES AccountsSynced Provider ProviderCode ProviderFailed Providers SyncAccounts SyncReport SyncRequest"
+    ),
+    "dashtam_core.portfolio": (
+        "ROUTES DecideMatch ForgetDecision ListMatches Match MatchKind MatchState MatchView MatchedPair Matches "
+        "PortfolioCode PortfolioRefused duplicates match_view transfers"
     ),
     "dashtam_core.plugins": "CommandAdder PluginError PluginReport Plugins RouterMaker StoreOpener hookimpl",
     "dashtam_core.app": "DRAIN_SECONDS Actor Dashtam",
@@ -63,7 +72,11 @@ PUBLIC: dict[str, str] = {
         "Caller Me MeWriting ProblemError ProblemRoute ServiceSettings Writer acting create_app "
         "problem_response router serve until_signalled"
     ),
-    "dashtam_files": "OfxReader",
+    "dashtam_files": (
+        "BankCsvReader BeancountWriter CamtReader CsvProfile CsvReader CsvWriter Mt940Reader OfxReader OfxWriter "
+        "Proposal QifReader propose"
+    ),
+    "dashtam_files.writers": "BeancountWriter CsvWriter OfxWriter",
     "dashtam_postgres": "DEFAULT_SCHEMA PostgresStore PostgresUnit Retired open_store retire upgrade",
     "dashtam_core.logs": ("Format bound configure merge_bound redact remember"),
     "dashtam_core.memory": ("FixedClock MemoryEventBus MemoryProvider MemoryStore MemoryVault open_memory_store"),
@@ -72,9 +85,9 @@ PUBLIC: dict[str, str] = {
         "ProviderConformance SignerConformance StatementReaderConformance StoreConformance needs store_machine"
     ),
     "dashtam_core.testing.samples": (
-        "AMOUNTS ANN BEN EUR NOON TEXTS LinesPlugin LinesReader account actions_of add balance document "
-        "entries_of entry eur event filler full_account full_row have hear hear_all lines row rows_of tell "
-        "texts_of token"
+        "AMOUNTS ANN BEN EUR NOON TEXTS LinesPlugin LinesReader account actions_of add annotate annotation "
+        "balance change document entries_of entry eur event filler full full_account full_row have hear hear_all "
+        "holding lines row rows_of tell texts_of token"
     ),
 }
 
@@ -82,8 +95,10 @@ PUBLIC: dict[str, str] = {
 SAYS_IT_ALL = {
     *("KernelCode", "UnavailableCode", "IdentityCode", "AccountsCode"),
     *("AccountStatus", "BalanceType", "TransactionStatus"),
-    *("AccountImportView", "AccountView", "BalanceView", "ImportView", "TransactionView", "WarningView"),
-    *("account_view", "balance_view", "import_view", "transaction_view", "warning_view"),
+    *("AccountImportView", "AccountView", "AnnotationView", "BalanceView", "HoldingView", "ImportView"),
+    *("TransactionView", "WarningView", "PortfolioCode"),
+    *("account_view", "annotation_view", "balance_view", "holding_view", "import_view"),
+    *("transaction_view", "warning_view"),
     *("Accounts", "Documents", "Keyring"),
     "AuditCode",
 }

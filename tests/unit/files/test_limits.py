@@ -1,14 +1,28 @@
 """Files made to hurt: they are read or refused, and never without end."""
 
+import asyncio
 import signal
 from collections.abc import Generator
 from contextlib import contextmanager
+from threading import Event
 
 import pytest
 
-from dashtam_core.accounts import ImportCode
+from dashtam_core.accounts import ImportCode, ImportFailed, Reading, ReadingStoppedError, Statement
+from dashtam_core.kernel import Result
 from dashtam_files import OfxReader
-from unit.files.documents import HEADER, document, many, refusal, response, row, rules, statement, warnings
+from unit.files.documents import (
+    HEADER,
+    account,
+    document,
+    many,
+    refusal,
+    response,
+    row,
+    rules,
+    statement,
+    warnings,
+)
 
 SIZE = 2_000_000
 PATIENCE = 60
@@ -48,6 +62,12 @@ def no_hang() -> Generator[None]:
         "<" + "A" * SIZE,
         "<a" + " " * SIZE,
         "<STMTTRN>" + "<PAYEE>" * (SIZE // 7),
+        "<INVSTMTRS><BUYMF>" + "<SECID>" * (SIZE // 7),
+        "<INVSTMTRS>" + "<POSMF>" * (SIZE // 7),
+        "<SECLIST>" + "<MFINFO><SECID><UNIQUEID>1</MFINFO>" * (SIZE // 35),
+        "<STMTENDRS>" + "<CLOSING>" * (SIZE // 9),
+        "<!" * (SIZE // 2),
+        "<STMTTRN><TRNTYPE>POS<DTPOSTED>" + " " * SIZE,
         "<STMTTRN><NAME>" + "x" * SIZE + "</STMTTRN></OFX>",
         "<STMTTRN><TRNAMT>" + "1," * (SIZE // 2) + "</STMTTRN></OFX>",
         "<STMTTRN>" * 200_000,
@@ -72,14 +92,16 @@ def test_hostile_beginnings_come_to_an_end() -> None:
 @pytest.mark.parametrize(
     ("body", "count"),
     [
-        ("<STMTTRN>" * 1_000_001, "1,000,001 transactions"),
-        ("<STMTRS>" * 1_001, "1,001 accounts"),
-        ("<STMTTRNRS>" * 1_001, "1,001 accounts"),
+        ("<STMTTRN>" * 1_000_001, "more than 1,000,000 transactions"),
+        ("<STMTRS>" * 1_001, "more than 1,000 accounts"),
+        ("<stmttrn>" * 1_000_001, "more than 1,000,000 transactions"),
+        (f"<INVSTMTRS>{'<BUYMF></BUYMF>' * 1_000_001}", "more than 1,000,000 transactions"),
+        ("<STMTTRNRS>" * 1_001, "more than 1,000 accounts"),
         ("<" * 30_000_000, "30,000,002 tags"),
     ],
 )
 def test_a_file_beyond_the_limits_is_refused(body: str, count: str) -> None:
-    """Rows and accounts are counted before any work is done."""
+    """Tags are counted before any work is done; rows and accounts beyond the limit end it."""
     error = refusal(f"{HEADER}<OFX>{body}</OFX>")
     assert error.code is ImportCode.FILE_TOO_LARGE
     assert count in error.message
@@ -104,3 +126,47 @@ def test_many_rows_are_all_read() -> None:
     data = document(response("".join(many(10_000)))).encode()
     assert len(statement(data).batch.accounts[0].transactions) == 10_000
     assert not rules(data)
+
+
+ROWS = "".join(many(2_000))
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        ROWS.lower().replace("corner bakery", "Corner Bakery").replace("debit", "DEBIT"),
+        ROWS.replace("</STMTTRN>", ""),
+        ROWS.replace("</STMTTRN>", f"</STMTTRN><!-- {'<STMTTRN>' * 9} -->"),
+        ROWS.replace("Corner Bakery", "<![CDATA[Corner Bakery]]>"),
+        ROWS.replace("<STMTTRN>", "<ofx:STMTTRN >"),
+        ROWS.replace("</STMTTRN>", "<IMAGEDATA><NAME>x</IMAGEDATA></STMTTRN>"),
+        ROWS.replace("</STMTTRN>", f"{' ' * 50_000}</STMTTRN>", 3),
+        ROWS.replace("Corner", "Cor\0ner"),
+    ],
+    ids=range(8),
+)
+def test_where_a_document_is_divided_changes_nothing(written: str) -> None:
+    """Documents are read in pieces, and what stands across two of them is read as anything else."""
+    assert account(document(response(written))) == account(document(response(ROWS)))
+
+
+async def test_a_reading_that_nobody_waits_for_ends() -> None:
+    """Whoever asked for it has gone, and its thread is free for others."""
+    data, began, stopped = document(response("".join(many(100_000)))).encode(), Event(), Event()
+
+    def work() -> Result[Statement, ImportFailed]:
+        began.set()
+        try:
+            return OfxReader().read(data)
+        except ReadingStoppedError:
+            stopped.set()
+            raise
+
+    reading = Reading()
+    waiting = asyncio.create_task(reading.run(work))
+    await asyncio.to_thread(began.wait, PATIENCE)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert await asyncio.to_thread(stopped.wait, PATIENCE)
+    reading.close()

@@ -13,10 +13,23 @@ from hypothesis import strategies as st
 from dashtam_core.accounts import ImportCode, ImportFailed, Statement, TransactionData, TransactionType
 from dashtam_core.kernel import Currency, Failure, Money, Success
 from dashtam_files import OfxReader
-from unit.files.documents import ACCOUNT, HEADER, XML_HEADER, account, document, response, sgml_row, xml_row
+from unit.files.documents import (
+    ACCOUNT,
+    BUY,
+    HEADER,
+    POSITION,
+    XML_HEADER,
+    account,
+    document,
+    invested,
+    response,
+    sgml_row,
+    xml_row,
+)
 
 SAMPLES = Path(__file__).resolve().parents[3] / "examples/service/statements"
 GOOD = [path.read_bytes() for path in sorted(SAMPLES.glob("*.[oq]fx"))]
+INVESTMENTS = invested(BUY, f"<INVPOSLIST>{POSITION}</INVPOSLIST>").encode()
 
 
 def check(data: bytes) -> None:
@@ -46,7 +59,7 @@ def test_no_bytes_make_the_reader_raise(data: bytes, before: bytes) -> None:
 @settings(max_examples=250, deadline=None)
 def test_no_damage_makes_the_reader_raise(data: st.DataObject) -> None:
     """Good files that were cut, overwritten or doubled anywhere are read or refused."""
-    good = bytearray(data.draw(st.sampled_from(GOOD)))
+    good = bytearray(data.draw(st.sampled_from([*GOOD, INVESTMENTS])))
     for _ in range(data.draw(st.integers(1, 4))):
         at = data.draw(st.integers(0, len(good)))
         width = data.draw(st.integers(0, 60))
@@ -59,42 +72,12 @@ def test_no_damage_makes_the_reader_raise(data: st.DataObject) -> None:
 
 TAGS = st.sampled_from(
     [
-        *(
-            "OFX",
-            "SONRS",
-            "STATUS",
-            "CODE",
-            "SEVERITY",
-            "STMTTRNRS",
-            "STMTRS",
-            "CCSTMTRS",
-            "INVSTMTRS",
-            "ACCTINFORS",
-        ),
-        *(
-            "CURDEF",
-            "ACCTID",
-            "BANKTRANLIST",
-            "DTSTART",
-            "DTEND",
-            "STMTTRN",
-            "STMTTRNP",
-            "DTPOSTED",
-            "DTTRAN",
-            "TRNAMT",
-        ),
-        *(
-            "NAME",
-            "PAYEE",
-            "MEMO",
-            "CURRENCY",
-            "ORIGCURRENCY",
-            "CURSYM",
-            "CURRATE",
-            "LEDGERBAL",
-            "BALAMT",
-            "DTASOF",
-        ),
+        *("OFX", "SONRS", "STATUS", "CODE", "SEVERITY", "STMTTRNRS", "STMTRS", "CCSTMTRS", "INVSTMTRS"),
+        *("ACCTINFORS", "CURDEF", "ACCTID", "BANKTRANLIST", "DTSTART", "DTEND", "STMTTRN", "STMTTRNP"),
+        *("DTPOSTED", "DTTRAN", "TRNAMT", "INVTRANLIST", "BUYMF", "INVTRAN", "SECID", "UNIQUEID"),
+        *("DTTRADE", "UNITS", "TOTAL", "INVBANKTRAN", "SPLIT", "OLDUNITS", "NEWUNITS", "POSMF"),
+        *("SECLIST", "MFINFO", "STMTENDRS", "CLOSING", "BALCLOSE", "NAME", "PAYEE", "MEMO", "CURRENCY"),
+        *("ORIGCURRENCY", "CURSYM", "CURRATE", "LEDGERBAL", "BALAMT", "DTASOF"),
     ]
 )
 VALUES = st.one_of(
@@ -156,32 +139,42 @@ def movements(draw: st.DrawFn) -> TransactionData:
     )
 
 
-def printed(row: TransactionData, decimal_mark: str) -> dict[str, str]:
+def printed(row: TransactionData, decimal_mark: str, *, backwards: bool) -> dict[str, str]:
     texts = {
         "TRNTYPE": row.type.value,
         "DTPOSTED": f"{row.posted_date:%Y%m%d}".zfill(8),
+        "DTUSER": row.transaction_date and f"{row.transaction_date:%Y%m%d}",
+        "DTAVAIL": row.value_date and f"{row.value_date:%Y%m%d}120000",
         "TRNAMT": str(row.amount.amount).replace(".", decimal_mark),
-        "NAME": row.payee,
-        "MEMO": row.memo,
         "FITID": row.provider_transaction_id,
         "CHECKNUM": row.check_number,
         "REFNUM": row.reference,
-        "DTAVAIL": row.value_date and f"{row.value_date:%Y%m%d}120000",
-        "DTUSER": row.transaction_date and f"{row.transaction_date:%Y%m%d}",
+        "NAME": row.payee,
+        "MEMO": row.memo,
     }
-    return {tag: escape(text) for tag, text in texts.items() if text}
+    kept = {tag: escape(text) for tag, text in texts.items() if text}
+    return dict(reversed(kept.items())) if backwards else kept
 
 
-@given(st.lists(movements(), max_size=6), st.sampled_from([".", ","]))
-@example([], ".")
+@given(rows=st.lists(movements(), max_size=6), mark=st.sampled_from([".", ","]), backwards=st.booleans())
+@example(rows=[], mark=".", backwards=False)
 @settings(max_examples=150, deadline=None)
 @pytest.mark.parametrize(("header", "write"), [(HEADER, sgml_row), (XML_HEADER, xml_row)])
 def test_what_is_written_is_read_back(
-    header: str, write: Callable[[Mapping[str, str]], str], rows: list[TransactionData], mark: str
+    header: str,
+    write: Callable[[Mapping[str, str]], str],
+    rows: list[TransactionData],
+    mark: str,
+    *,
+    backwards: bool,
 ) -> None:
-    """Statements as OFX 1 and as OFX 2 hold the same rows as were written, to the last digit."""
+    """Statements as OFX 1 and as OFX 2 hold the same rows as were written, to the last digit, in any order."""
     text = document(
-        response("".join(write(printed(row, mark)) for row in rows), currency="EUR", account=ACCOUNT),
+        response(
+            "".join(write(printed(row, mark, backwards=backwards)) for row in rows),
+            currency="EUR",
+            account=ACCOUNT,
+        ),
         header=header,
     )
     read = account(text.encode()).transactions

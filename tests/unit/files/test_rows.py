@@ -4,9 +4,10 @@ from decimal import Decimal
 
 import pytest
 
-from dashtam_core.accounts import TransactionStatus, TransactionType
+from dashtam_core.accounts import Counterparty, TransactionStatus, TransactionType
 from dashtam_core.kernel import Currency, Money
 from unit.files.documents import (
+    ROW,
     XML_HEADER,
     account,
     document,
@@ -161,14 +162,23 @@ def test_cdata_is_text() -> None:
     name = "<![CDATA[A & B <NAME>x</NAME> &amp; ]]>"
     read = account(document(response(row(NAME=name)), header=XML_HEADER)).transactions[0]
     assert read.payee == "A & B <NAME>x</NAME> &amp;"
+    rows = row(NAME="<![CDATA[A <!-- B]]>") + row(NAME="C<!-- -->")
+    assert [each.payee for each in transactions(rows)] == ["A <!-- B", "C"]
 
 
 def test_comments_are_not_read() -> None:
     """Rows and fields inside comments do not exist, and a comment that never ends is text."""
-    rows = f"<!-- {row(FITID='no')} -->" + row(NAME="Shop<!-- 1 -->")
+    rows = f"<!-- <!-- {row(FITID='no')} -->" + row(NAME="Shop<!-- 1 -->")
     (read,) = transactions(rows)
     assert (read.payee, read.provider_transaction_id) == ("Shop", "a1")
     assert transaction(MEMO="see <!-- there").memo == "see <!-- there"
+
+
+def test_comments_are_found_wherever_they_begin() -> None:
+    """Long documents are searched in parts, and a comment may begin across two of them."""
+    data = document(response(f"<!-- {row(FITID='no')} -->{ROW}"))
+    at = data.index("<!--")
+    assert len(account(data[:at] + " " * (2**20 - 1 - at) + data[at:]).transactions) == 1
 
 
 @pytest.mark.parametrize("empty", ["<MEMO>\n", "<MEMO></MEMO>", "<MEMO/>", "<MEMO />", "<MEMO> </MEMO>"])
@@ -231,12 +241,80 @@ def test_a_row_in_an_unreadable_currency_has_none() -> None:
     assert rules(data) == ["currency_unreadable"]
 
 
-@pytest.mark.parametrize(("action", "rows"), [("DELETE", 0), ("REPLACE", 1)])
-def test_corrections_are_reported(action: str, rows: int) -> None:
-    """A row that takes another back is no movement, one that replaces it is; neither is applied in silence."""
+@pytest.mark.parametrize(("action", "status"), [("DELETE", "VOID"), ("REPLACE", "POSTED"), ("replace", "POSTED")])
+def test_corrections_name_what_they_replace(action: str, status: str) -> None:
+    """A row that replaces another, or takes it back, says which (OFX 2.3, section 11.4.4.2)."""
     data = document(response(row(CORRECTFITID="a0", CORRECTACTION=action)))
-    assert len(account(data).transactions) == rows
-    assert [(each.rule, each.raw) for each in warnings(data)] == [("correction_not_applied", f"{action} a0")]
+    (read,) = account(data).transactions
+    assert (read.replaces, read.status, read.provider_transaction_id) == ("a0", status, "a1")
+    assert not rules(data)
+
+
+@pytest.mark.parametrize("action", ["", "UNDO"])
+def test_a_correction_of_an_unknown_kind_is_reported(action: str) -> None:
+    """It is still known which row it is about."""
+    data = document(response(row(CORRECTFITID="a0", CORRECTACTION=action)))
+    assert (account(data).transactions[0].replaces, account(data).transactions[0].status) == ("a0", "POSTED")
+    assert [(each.rule, each.raw) for each in warnings(data)] == [("correction_unknown", action or None)]
+
+
+def test_the_other_account_of_a_transfer_is_told() -> None:
+    """Where the bank names the account that the money went to, it is the counterparty's."""
+    to = "<BANKID>1\n<ACCTID>999\n<ACCTTYPE>SAVINGS\n</BANKACCTTO>"
+    assert transaction(BANKACCTTO=to).counterparty == Counterparty(name="Corner Bakery", account="999")
+    assert transaction(CCACCTTO="<ACCTID>77\n</CCACCTTO>").counterparty == Counterparty(
+        name="Corner Bakery", account="77"
+    )
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"TRNAMT": "-0.00"},
+        {"TRNAMT": "+7"},
+        {"TRNAMT": "1.234"},
+        {"TRNAMT": "x"},
+        {"DTPOSTED": "20260230"},
+        {"DTPOSTED": " 20260115120000[-5:EST] "},
+        {"DTUSER": "20260114", "DTAVAIL": "20260116"},
+        {"DTUSER": "soon"},
+        {"DTAVAIL": "00000000"},
+        {"CHECKNUM": "7", "REFNUM": "R 7"},
+        {"CHECKNUM": "7", "REFNUM": "R7", "SIC": "5812"},
+        {"SIC": "0000"},
+        {"TRNTYPE": "debit"},
+        {"TRNTYPE": "PIX"},
+        {"FITID": "a &amp; b"},
+        {"FITID": " "},
+        {"NAME": " ", "MEMO": " m &lt; &#233; "},
+        {"MEMO": "m" * 10_001},
+        {"NAME": ""},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("close", [False, True])
+def test_plain_rows_are_read_as_any_other(fields: dict[str, str], close: bool) -> None:
+    """A row in the standard's order, which has a way of its own, becomes what it becomes in any other order."""
+    order = [
+        "TRNTYPE",
+        "DTPOSTED",
+        "DTUSER",
+        "DTAVAIL",
+        "TRNAMT",
+        "FITID",
+        "CHECKNUM",
+        "REFNUM",
+        "SIC",
+        "NAME",
+        "MEMO",
+    ]
+    usual = {"TRNTYPE": "POS", "DTPOSTED": "20260115", "TRNAMT": "-1.50", "FITID": "1", "NAME": "n", "MEMO": "m"}
+    tags = [(tag, (usual | fields)[tag]) for tag in order if tag in usual | fields]
+    texts = [f"<{tag}>{text}{f'</{tag}>' if close else ''}\n" for tag, text in tags]
+    plain, other = (document(response(f"<STMTTRN>{''.join(each)}</STMTTRN>")) for each in (texts, texts[::-1]))
+    assert account(plain) == account(other)
+    assert sorted(map(str, warnings(plain))) == sorted(map(str, warnings(other)))
 
 
 def test_pending_rows_are_pending() -> None:

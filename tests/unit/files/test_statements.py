@@ -178,6 +178,18 @@ def test_an_unknown_account_type_is_other(printed: str) -> None:
     assert (account(data).account.account_type, rules(data)) == (AccountType.OTHER, ["account_type_unknown"])
 
 
+def test_a_card_is_known_by_its_statement() -> None:
+    """Even where its account is named as a bank's is."""
+    data = document(CARD.replace("CCACCTFROM", "BANKACCTFROM"))
+    assert account(data).account.account_type is AccountType.CREDITCARD
+
+
+def test_a_row_that_is_not_closed_ends_with_the_document() -> None:
+    """The document's last tag is not part of it."""
+    data = f"{HEADER}<OFX><STMTRS><CURDEF>USD{ACCOUNT}{ROW.removesuffix('</STMTTRN>')}</OFX>"
+    assert (len(account(data).transactions), rules(data)) == (1, [])
+
+
 def test_an_account_without_a_number_is_read() -> None:
     """Rows are not lost because their account has no number; that it has none is reported."""
     data = document(response(account=ACCOUNT.replace("4417", "")))
@@ -202,17 +214,59 @@ def test_a_failed_sign_on_is_passed_on() -> None:
     assert rules(data) == ["bank_reported_error", "no_statement"]
 
 
-def test_investments_are_reported_as_not_read() -> None:
+def test_loans_are_reported_as_not_read() -> None:
     """Nobody believes that a file was complete when a section of it was passed over."""
-    investments = (
-        "<INVSTMTMSGSRSV1><INVSTMTTRNRS><INVSTMTRS><CURDEF>USD<INVACCTFROM><BROKERID>b<ACCTID>9</INVACCTFROM><INVTRANLIST>"
-        f"<INVBANKTRAN>{ROW}<SUBACCTFUND>CASH</INVBANKTRAN></INVTRANLIST></INVSTMTRS></INVSTMTTRNRS></INVSTMTMSGSRSV1>"
-    )
-    data = document(response(), investments)
+    loan = "<CURDEF>USD<LOANACCTFROM><LOANACCTID>9</LOANACCTFROM>"
+    loans = f"<LOANSTMTTRNRS><LOANSTMTRS>{loan}</LOANSTMTRS></LOANSTMTTRNRS>"
+    data = document(response(), loans)
     assert account(data).account.number == "4417"
-    assert [(each.rule, each.where, each.raw) for each in warnings(data)] == [
-        ("section_not_read", "statement 2", "INVSTMTRS")
+    assert [(each.rule, each.raw) for each in warnings(data)] == [("section_not_read", "LOANSTMTRS")]
+
+
+CLOSING = (
+    "<CLOSING><FITID>c{0}<DTOPEN>20260{0}01<DTCLOSE>20260{0}28<BALOPEN>10.00<BALCLOSE>{0}5.50<BALMIN>1.00"
+    "<DTPOSTSTART>20260{0}01<DTPOSTEND>20260{0}28</CLOSING>"
+)
+
+
+def test_closing_statements_give_their_closing_balances() -> None:
+    """One for each period, and no opening balances: the rows to prove them with are elsewhere."""
+    periods = CLOSING.format(1) + CLOSING.format(2)
+    closing = f"<STMTENDTRNRS><TRNUID>0<STMTENDRS><CURDEF>USD{ACCOUNT}{periods}</STMTENDRS></STMTENDTRNRS>"
+    data = document(response(), closing)
+    _, closed = statement(data).batch.accounts
+    assert (closed.account.number, closed.transactions, closed.covered_window) == ("4417", (), None)
+    assert [(each.kind, str(each.amount), str(each.as_of)) for each in closed.balances] == [
+        (BalanceKind.CLOSING_BOOKED, "15.50 USD", "2026-01-28"),
+        (BalanceKind.CLOSING_BOOKED, "25.50 USD", "2026-02-28"),
     ]
+    assert not rules(data)
+    assert rules(data.replace("<BALCLOSE>15.50", "<BALCLOSE>?")) == ["balance_amount_unreadable"]
+
+
+def test_cards_have_closing_statements_too() -> None:
+    """CCSTMTENDRS is read as STMTENDRS is."""
+    period = CLOSING.format(3).replace("CLOSING", "CCCLOSING")
+    closing = f"<CCSTMTENDRS><CURDEF>EUR<CCACCTFROM><ACCTID>5500</CCACCTFROM>{period}</CCSTMTENDRS>"
+    closed = account(document(f"<CCSTMTENDTRNRS><TRNUID>0{closing}</CCSTMTENDTRNRS>"))
+    assert (closed.account.account_type, closed.account.number) == (AccountType.CREDITCARD, "5500")
+    assert [str(each.amount) for each in closed.balances] == ["35.50 EUR"]
+
+
+def test_rows_before_their_currency_are_read_in_order() -> None:
+    """A currency that comes after the list still counts for every row, as one that is missing does."""
+    rows = row(FITID="1") + row(FITID="2")
+    usual = document(response(rows))
+    without = usual.replace("<CURDEF>USD\n", "")
+    for after in ("</BANKTRANLIST>", "</STMTTRN>\n"):
+        assert account(without.replace(after, f"{after}<CURDEF>USD\n", 1)) == account(usual)
+
+
+@pytest.mark.parametrize("tag", ["TRANSFER", "INCOME", "SPLIT", "CLOSING"])
+def test_a_banks_own_elements_are_no_investments(tag: str) -> None:
+    """The words of investments have no meaning in a bank's rows."""
+    data = document(response(row(**{tag: "1"}) + row(FITID="2")))
+    assert [each.provider_transaction_id for each in account(data).transactions] == ["a1", "2"]
 
 
 def test_a_list_of_accounts_is_no_statement() -> None:

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from unit.files.documents import document, response, row, rules, transaction, transactions, warnings
+from unit.files.documents import account, document, response, row, rules, transaction, transactions, warnings
 
 DAY = date(2026, 1, 15)
 
@@ -182,6 +182,13 @@ def test_other_amounts_decide_what_a_lone_mark_means(ambiguous: str, other: str,
     """A mark between thousands is told from a decimal mark by the rest of the document, in either order."""
     for rows in (row(TRNAMT=ambiguous) + row(TRNAMT=other), row(TRNAMT=other) + row(TRNAMT=ambiguous)):
         assert Decimal(amount) in {each.amount.amount for each in transactions(rows)}
+
+
+@pytest.mark.parametrize("tag", ["trnamt", "ofx:TRNAMT", "TRNAMT "])
+def test_tags_in_any_spelling_prove_what_a_lone_mark_means(tag: str) -> None:
+    """The rest of the document counts however its tags are written."""
+    data = document(response(row(TRNAMT="1.234") + row(TRNAMT="200,00"))).replace("TRNAMT", tag)
+    assert [str(each.amount.amount) for each in account(data).transactions] == ["1234", "200.00"]
 
 
 def test_a_document_that_mixes_marks_keeps_lone_marks_decimal() -> None:

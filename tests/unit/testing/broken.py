@@ -1,28 +1,35 @@
 """Adapters that each break a promise, held to the kit. `test_conformance` runs them: what it names must fail."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 from uuid import uuid4
 
 import attrs
 import pytest
 
 from dashtam_core.accounts import (
+    AccountId,
+    Annotation,
     Balance,
+    Holding,
+    ImportDocument,
     ImportFailed,
     Statement,
     StatementReader,
     SyncBatch,
     Transaction,
+    TransactionFilter,
+    TransactionStatus,
 )
 from dashtam_core.audit import Ed25519Signer, PersonalVault, Signer
 from dashtam_core.connections import Provider, ProviderCode, ProviderFailed, SyncRequest
 from dashtam_core.identity import Keyring
-from dashtam_core.kernel import Clock, Failure, Money, Result, Subject, Success, UserId
+from dashtam_core.kernel import Clock, DateRange, Failure, Money, Result, Subject, Success, UserId
 from dashtam_core.memory import MemoryEventBus, MemoryProvider, MemoryStore, MemoryVault
 from dashtam_core.memory._deliveries import MemoryDeliveries, Waiting
-from dashtam_core.memory._store import MemoryAccounts, MemoryUnit
+from dashtam_core.memory._store import MemoryAccounts, MemoryDocuments, MemoryTransactions, MemoryUnit
 from dashtam_core.messaging import Delivery, EventBus, Subscription
 from dashtam_core.store import Capability, Store
 from dashtam_core.testing import (
@@ -40,22 +47,17 @@ from dashtam_core.testing.samples import LinesReader, lines
 # -- stores -------------------------------------------------------------------------------------------------------
 
 
-class OtherAccounts(MemoryStore):
-    """The store in memory with other accounts."""
+class Other(MemoryStore):
+    """The store in memory with another unit of work, or another repository in place of one of its own."""
 
-    def __init__(self, accounts: Callable[[MemoryUnit], MemoryAccounts]) -> None:
+    def __init__(self, broken: Any) -> None:
         super().__init__()
-        self.accounts = accounts
+        name = broken.__base__.__name__.removeprefix("Memory").lower()
+        self.unit = broken if name == "unit" else type("Unit", (MemoryUnit,), {name: property(broken)})
 
     def unit_of_work(self, subject: Subject, /) -> MemoryUnit:
-        accounts = self.accounts
-
-        class Unit(MemoryUnit):
-            @property
-            def accounts(self) -> MemoryAccounts:
-                return accounts(self)
-
-        return Unit(self, subject)
+        made: MemoryUnit = self.unit(self, subject)
+        return made
 
 
 class ForgetsToUndo(MemoryAccounts):
@@ -63,36 +65,145 @@ class ForgetsToUndo(MemoryAccounts):
         self.unit.person.balances |= dict.fromkeys(balances)
 
 
-class ListsForeignRows(MemoryAccounts):
-    async def list_transactions(self, *args: Any, **wanted: Any) -> Sequence[Transaction]:
+class ListsForeignRows(MemoryTransactions):
+    async def find(self, *args: Any, **wanted: Any) -> Sequence[Transaction]:
         tables = [table for each in self.unit.everybody.values() for table in each.transactions.values()]
         return [row for table in tables for row in table.values()]
 
 
-class Rounds(MemoryAccounts):
-    async def list_transactions(self, *args: Any, **wanted: Any) -> Sequence[Transaction]:
-        found = await super().list_transactions(*args, **wanted)
+class Rounds(MemoryTransactions):
+    async def find(self, *args: Any, **wanted: Any) -> Sequence[Transaction]:
+        found = await super().find(*args, **wanted)
         return [
             attrs.evolve(each, amount=Money(round(each.amount.amount, 2), each.amount.currency)) for each in found
         ]
 
 
+class HidesNothing(MemoryTransactions):
+    async def find(self, wanted: TransactionFilter, /, **page: Any) -> Sequence[Transaction]:
+        return await super().find(attrs.evolve(wanted, hidden=True), **page)
+
+
+class KeepsOldKeys(MemoryTransactions):
+    async def change(self, rows: Sequence[Transaction], /) -> None:
+        old = {row.transaction_id: row for row in await self.find(TransactionFilter(hidden=True))}
+        kept = [old.get(row.transaction_id, row) for row in rows]
+        await super().change(
+            [
+                attrs.evolve(row, dedupe_key=before.dedupe_key, occurrence=before.occurrence)
+                for row, before in zip(rows, kept, strict=True)
+            ]
+        )
+
+
+class ForgetsWhatIsUnknown(MemoryTransactions):
+    """Changes to unknown are not made."""
+
+    async def change(self, rows: Sequence[Transaction], /) -> None:
+        old = {row.transaction_id: row for row in await self.find(TransactionFilter(hidden=True))}
+        memos = [row.memo or (row.transaction_id in old and old[row.transaction_id].memo) or None for row in rows]
+        await super().change([attrs.evolve(row, memo=memo) for row, memo in zip(rows, memos, strict=True)])
+
+
+class ChangesWhatIsThere(MemoryTransactions):
+    async def change(self, rows: Sequence[Transaction], /) -> None:
+        mine = {row.transaction_id for row in await self.find(TransactionFilter(hidden=True))}
+        await super().change([row for row in rows if row.transaction_id in mine])
+
+
+class MarksAnew(MemoryTransactions):
+    async def mark_missing(
+        self, account_id: AccountId, window: DateRange, sent: Collection[tuple[bytes, int]], at: datetime, /
+    ) -> None:
+        days = TransactionFilter(account_id=account_id, from_date=window.start, to_date=window.end)
+        found = await self.find(attrs.evolve(days, status=TransactionStatus.POSTED))
+        there = {row.transaction_id: (row.dedupe_key, row.occurrence) in sent for row in found}
+        await self.change(
+            [attrs.evolve(row, missing_since=None if there[row.transaction_id] else at) for row in found]
+        )
+
+
+class AddsToNotes(MemoryTransactions):
+    async def annotate(self, annotation: Annotation, /) -> None:
+        before = self.unit.person.annotations.get(annotation.transaction_id)
+        tags = () if before is None else before.tags
+        await super().annotate(attrs.evolve(annotation, tags=(*tags, *annotation.tags)))
+
+
+class ShowsAllHoldings(MemoryAccounts):
+    async def list_holdings(self, account_id: AccountId, /) -> Sequence[Holding]:
+        return [each for each in self.unit.person.holdings.values() if each.account_id == account_id]
+
+
+class LosesContent(MemoryDocuments):
+    async def change(self, document: ImportDocument, /) -> None:
+        await super().change(document)
+        self.unit.person.contents.pop(document.document_id, None)
+
+
+class WaitsForNobody(MemoryUnit):
+    """Several at a time, each seeing what the others wrote."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None:
+        await self._store.lock.acquire()
+        await super().__aexit__(kind, error, trace)
+
+
 class TestForgetsToUndo(StoreConformance):
+    broken: type = ForgetsToUndo
+
     @pytest.fixture
     def store(self) -> Store:
-        return OtherAccounts(ForgetsToUndo)
+        return Other(self.broken)
 
 
-class TestListsForeignRows(StoreConformance):
-    @pytest.fixture
-    def store(self) -> Store:
-        return OtherAccounts(ListsForeignRows)
+class TestListsForeignRows(TestForgetsToUndo):
+    broken = ListsForeignRows
 
 
-class TestRounds(StoreConformance):
-    @pytest.fixture
-    def store(self) -> Store:
-        return OtherAccounts(Rounds)
+class TestRounds(TestForgetsToUndo):
+    broken = Rounds
+
+
+class TestHidesNothing(TestForgetsToUndo):
+    broken = HidesNothing
+
+
+class TestKeepsOldKeys(TestForgetsToUndo):
+    broken = KeepsOldKeys
+
+
+class TestForgetsWhatIsUnknown(TestForgetsToUndo):
+    broken = ForgetsWhatIsUnknown
+
+
+class TestChangesWhatIsThere(TestForgetsToUndo):
+    broken = ChangesWhatIsThere
+
+
+class TestMarksAnew(TestForgetsToUndo):
+    broken = MarksAnew
+
+
+class TestAddsToNotes(TestForgetsToUndo):
+    broken = AddsToNotes
+
+
+class TestShowsAllHoldings(TestForgetsToUndo):
+    broken = ShowsAllHoldings
+
+
+class TestLosesContent(TestForgetsToUndo):
+    broken = LosesContent
+
+
+class TestWaitsForNobody(TestForgetsToUndo):
+    broken = WaitsForNobody
 
 
 class NewestFirst(MemoryDeliveries):

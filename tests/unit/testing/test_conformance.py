@@ -21,7 +21,16 @@ from unit.testing import broken
 BROKEN = {
     "TestForgetsToUndo": "test_a_rolled_back_unit_leaves_what_was_there",
     "TestListsForeignRows": "test_people_are_apart",
-    "TestRounds": "test_amounts_are_never_rounded[small]",
+    "TestRounds": "test_what_is_hard_to_keep_comes_back[amounts-small]",
+    "TestHidesNothing": "test_transactions_are_found_by_what_they_are",
+    "TestKeepsOldKeys": "test_a_change_frees_the_key_that_the_row_had",
+    "TestForgetsWhatIsUnknown": "test_a_change_replaces_all_that_was_said[small]",
+    "TestChangesWhatIsThere": "test_a_row_that_is_not_there_is_not_changed[nobody's]",
+    "TestMarksAnew": "test_what_a_statement_is_without_is_marked",
+    "TestAddsToNotes": "test_what_a_person_says_of_a_row_is_shown_with_it",
+    "TestShowsAllHoldings": "test_an_account_holds_what_it_did_on_its_latest_day",
+    "TestLosesContent": "test_what_is_said_of_a_document_changes_and_its_content_stays",
+    "TestWaitsForNobody": "test_imports_into_an_account_follow_one_another[known]",
     "TestClaimsOrder": "test_a_subscriber_hears_in_the_order_of_commit",
     "TestClaimsToLast": "test_the_trail_outlives_the_process",
     "TestForgetsAll": "test_the_trail_outlives_the_process",
@@ -62,11 +71,13 @@ SUITES = {
     "SignerConformance": "Signer",
     "StatementReaderConformance": "StatementReader",
     "StoreConformance": (
-        "Store UnitOfWork Accounts Documents ApiTokens People PersonKeys Answers "
+        "Store UnitOfWork Accounts Transactions Documents Matches ApiTokens People PersonKeys Answers "
         "AuditTrail AuditLog Outbox Deliveries"
     ),
 }
 NO_PORTS = {
+    "ProfiledReader": "a reader that takes more, and a reader all the same",
+    "StatementWriter": "what it writes, the readers of each format say",
     "AuditedUnit": "what a stage asks of a unit of work",
     "KeyedUnit": "what a vault asks of a unit of work",
     "Handler": "an application's own code",

@@ -1,8 +1,9 @@
 """The state machine finds every bug that is planted in a store."""
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import asynccontextmanager
-from datetime import date
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from datetime import datetime
+from types import TracebackType
 from typing import Any
 
 import attrs
@@ -12,45 +13,88 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from dashtam_core.accounts import (
     AccountId,
+    Annotation,
     Balance,
     DocumentId,
     KeyedTransaction,
     Transaction,
     TransactionFilter,
-    TransactionId,
 )
-from dashtam_core.kernel import Subject
+from dashtam_core.kernel import DateRange, Subject
 from dashtam_core.memory import MemoryStore
 from dashtam_core.memory._audit import MemoryAuditLog
 from dashtam_core.memory._deliveries import MemoryAnswers, MemoryDeliveries
-from dashtam_core.memory._store import MemoryAccounts, MemoryPeople, MemoryUnit
+from dashtam_core.memory._store import MemoryAccounts, MemoryPeople, MemoryTransactions, MemoryUnit
 from dashtam_core.messaging import KeptAnswer, KeyState
 from dashtam_core.store import Store
 from dashtam_core.testing._machine import OpenStore, store_machine
 
 
-class PagesSkipEquals(MemoryAccounts):
-    async def list_transactions(
-        self, wanted: TransactionFilter, /, *, after: tuple[date, TransactionId] | None, limit: int
-    ) -> Sequence[Transaction]:
-        whole = await super().list_transactions(wanted, after=None, limit=9_999)
+class PagesSkipEquals(MemoryTransactions):
+    async def find(self, wanted: TransactionFilter, /, *, after: Any = None, limit: Any = None) -> Sequence[Any]:
+        whole = await super().find(wanted)
         return [row for row in whole if after is None or row.posted_date < after[0]][:limit]
 
 
-class LastDayIsLeftOut(MemoryAccounts):
-    async def list_transactions(
-        self, wanted: TransactionFilter, /, *, after: tuple[date, TransactionId] | None, limit: int
-    ) -> Sequence[Transaction]:
-        found = await super().list_transactions(wanted, after=after, limit=limit)
-        return [row for row in found if row.posted_date != wanted.to_date]
+class LastDayIsLeftOut(MemoryTransactions):
+    async def find(self, wanted: TransactionFilter, /, **page: Any) -> Sequence[Transaction]:
+        return [row for row in await super().find(wanted, **page) if row.posted_date != wanted.to_date]
 
 
-class OccurrenceIsIgnored(MemoryAccounts):
-    async def add_transactions(
+class KeysAreNotAskedFor(MemoryTransactions):
+    async def find(self, wanted: TransactionFilter, /, **page: Any) -> Sequence[Transaction]:
+        return await super().find(attrs.evolve(wanted, keys=None), **page)
+
+
+class OccurrenceIsIgnored(MemoryTransactions):
+    async def add(
         self, document_id: DocumentId | None, rows: Mapping[AccountId, Sequence[KeyedTransaction]], /
     ) -> Mapping[AccountId, int]:
         first = {id_: [attrs.evolve(row, occurrence=1) for row in some] for id_, some in rows.items()}
-        return await super().add_transactions(document_id, first)
+        return await super().add(document_id, first)
+
+
+class ChangeKeepsTheKey(MemoryTransactions):
+    async def change(self, rows: Sequence[Transaction], /) -> None:
+        every = await self.find(TransactionFilter(hidden=True))
+        keys = {row.transaction_id: (row.dedupe_key, row.occurrence) for row in every}
+        named = [(row, keys.get(row.transaction_id, (row.dedupe_key, row.occurrence))) for row in rows]
+        await super().change([attrs.evolve(row, dedupe_key=key, occurrence=nth) for row, (key, nth) in named])
+
+
+class ChangeTakesTheNote(MemoryTransactions):
+    async def change(self, rows: Sequence[Transaction], /) -> None:
+        await super().change(rows)
+        for row in rows:
+            self.unit.person.annotations.pop(row.transaction_id, None)
+
+
+class WhatCameBackIsStillMissing(MemoryTransactions):
+    async def mark_missing(
+        self, account_id: AccountId, window: DateRange, sent: Collection[tuple[bytes, int]], at: datetime, /
+    ) -> None:
+        every = await self.find(TransactionFilter(account_id=account_id))
+        since = {row.transaction_id: row.missing_since for row in every}
+        await super().mark_missing(account_id, window, sent, at)
+        found = await self.find(TransactionFilter(account_id=account_id))
+        await self.change([attrs.evolve(row, missing_since=since[row.transaction_id]) for row in found])
+
+
+class AnybodyAnnotates(MemoryTransactions):
+    async def annotate(self, annotation: Annotation, /) -> None:
+        with suppress(LookupError):
+            await super().annotate(annotation)
+
+
+class RollbackForgetsBalances(MemoryUnit):
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None:
+        before = dict(self.person.balances)
+        undone = kind is not None or self.discarded
+        await super().__aexit__(kind, error, trace)
+        if undone:
+            self.person.balances |= before
 
 
 class AnyAccountWillDo(MemoryAccounts):
@@ -100,8 +144,8 @@ SEARCH = settings(max_examples=2_000, phases=[Phase.generate], derandomize=True,
 
 def planted(bug: Any) -> OpenStore:
     """Opens a store in memory of which one part is the one given."""
-    part = {MemoryAccounts: "accounts", MemoryPeople: "people", MemoryAnswers: "answers"}.get(bug.__base__)
-    unit = type("Unit", (MemoryUnit,), {part: property(bug)}) if part else bug
+    part = bug.__base__.__name__.removeprefix("Memory").lower()
+    unit = type("Unit", (MemoryUnit,), {part: property(bug)}) if hasattr(MemoryUnit, part) else bug
 
     class Planted(MemoryStore):
         def unit_of_work(self, subject: Subject, /) -> MemoryUnit:
@@ -128,7 +172,13 @@ def planted(bug: Any) -> OpenStore:
     [
         PagesSkipEquals,
         LastDayIsLeftOut,
+        KeysAreNotAskedFor,
         OccurrenceIsIgnored,
+        ChangeKeepsTheKey,
+        ChangeTakesTheNote,
+        WhatCameBackIsStillMissing,
+        AnybodyAnnotates,
+        RollbackForgetsBalances,
         AnyAccountWillDo,
         TokenOutlivesItsPerson,
         AnswerOfAnotherCommand,

@@ -19,14 +19,7 @@ from dashtam_sqlite._values import read, seconds_since
 
 _CHUNK: Final = 1000
 _ENTRIES: Final = "SELECT * FROM audit_entries"
-_SEALED: Final = "(SELECT coalesce(max(position), 0) FROM audit_leaves)"
-_STRAY: Final = f"position <= {_SEALED} AND entry_id NOT IN (SELECT entry_id FROM audit_leaves) AND ?"  # noqa: S608 - our own names
-_OPEN: Final = "SELECT e.* FROM open_attempts JOIN audit_entries e USING (position) WHERE recorded_at < ?"
 _CHECKPOINTS: Final = "SELECT * FROM audit_checkpoints ORDER BY tree_size"
-_LEAVES: Final = """
-SELECT e.*, l.tree_index, l.leaf_hash, l.entry_id AS leaf_entry_id, l.recorded_at AS leaf_recorded_at
-FROM audit_leaves l LEFT JOIN audit_entries e ON e.entry_id = l.entry_id
-"""
 
 
 @attrs.frozen
@@ -40,21 +33,20 @@ class SqliteAuditLog:
     async def entries(
         self, wanted: audit.EntryFilter, /, *, after: tuple[datetime, EntryId] | None, limit: int
     ) -> Sequence[audit.RecordedEntry]:
-        equal = ("user_id", "action", "phase", "resource_id")
-        conditions = {f"{name} = ?": getattr(wanted, name) for name in equal} | {
+        conditions = {
+            **{f"{name} = ?": getattr(wanted, name) for name in ("user_id", "action", "phase", "resource_id")},
             "recorded_at >= ?": wanted.since,
             "recorded_at < ?": wanted.until,
             "(recorded_at, entry_id) < (?, ?)": after,
-            _STRAY: wanted.stray or None,
+            "position IN (SELECT position FROM strays) AND ?": wanted.stray or None,
         }
         order = f"ORDER BY recorded_at DESC, entry_id DESC LIMIT {limit:d}"
         async with self._database.transaction(writing=False) as sql:
             return [read(row, audit.RecordedEntry) for row in await sql.find(_ENTRIES, conditions, order)]
 
     async def seal(self, sealer: audit.Sealer, /, *, limit: int) -> int | None:
-        query = f"{_ENTRIES} WHERE position > {_SEALED} ORDER BY position LIMIT ?"
         async with self._database.transaction() as sql:  # who writes is alone: nobody else is at it
-            rows = await sql.fetch(query, limit)
+            rows = await sql.fetch("SELECT * FROM unsealed ORDER BY position LIMIT ?", limit)
             if rows:
                 entries = [read(row, audit.RecordedEntry) for row in rows]
                 frontier = await _frontier(sql)
@@ -65,11 +57,14 @@ class SqliteAuditLog:
     async def leaves(self, *, size: int, only: EntryId | None = None) -> AsyncGenerator[Sequence[audit.Leaf]]:
         step = _CHUNK if only is None else max(size, 1)
         for start in range(0, size, step):
-            end = min(start + step, size)
-            wanted = {"tree_index >= ?": start, "tree_index < ?": end, "l.entry_id = ?": only}
+            wanted = {
+                "tree_index >= ?": start,
+                "tree_index < ?": min(start + step, size),
+                "leaf_entry_id = ?": only,
+            }
             async with self._database.transaction(writing=False) as sql:
-                leaves = [_leaf(row) for row in await sql.find(_LEAVES, wanted, "ORDER BY tree_index")]
-            yield leaves
+                rows = await sql.find("SELECT * FROM leaves", wanted, "ORDER BY tree_index")
+            yield [_leaf(row) for row in rows]
 
     async def leaf_hashes(self, size: int, /) -> Sequence[bytes]:
         query = "SELECT leaf_hash FROM audit_leaves WHERE tree_index < ? ORDER BY tree_index"
@@ -81,40 +76,33 @@ class SqliteAuditLog:
 
     async def sweep(self, close: Callable[[audit.RecordedEntry], audit.AuditEntry], /, *, before: datetime) -> int:
         async with SqliteUnit(self._database, ANONYMOUS) as unit:
-            rows = await unit.sql.fetch(_OPEN, before)
+            rows = await unit.sql.fetch("SELECT * FROM unended WHERE recorded_at < ?", before)
             unit.trail.extend(close(read(row, audit.RecordedEntry)) for row in rows)
             return len(rows)
 
     async def lag(self) -> audit.SealingLag:
-        query = f"SELECT count(*), min(recorded_at) FROM audit_entries WHERE position > {_SEALED}"  # noqa: S608 - our own names
-        ((unsealed, oldest),) = await self._database.look(query)
+        ((unsealed, oldest),) = await self._database.look("SELECT count(*), min(recorded_at) FROM unsealed")
         return audit.SealingLag(unsealed, seconds_since(oldest))
 
 
 async def _frontier(sql: Database) -> audit.Frontier:
-    """The tree as the last checkpoint left it."""
+    # The tree as the last checkpoint left it.
     for last in await sql.fetch(f"{_CHECKPOINTS} DESC LIMIT 1"):
         return audit.Frontier(last["tree_size"], [bytes.fromhex(peak) for peak in json.loads(last["peaks"])])
     return audit.Frontier()
 
 
 async def _keep(sql: Database, size: int, rows: Sequence[sqlite3.Row], batch: audit.SealedBatch) -> None:
-    leaves = [
-        {
-            "tree_index": index,
-            "leaf_hash": leaf_hash,
-            **{name: row[name] for name in ("position", "entry_id", "recorded_at")},
-        }
-        for index, (row, leaf_hash) in enumerate(zip(rows, batch.leaf_hashes, strict=True), size)
-    ]
+    named = [{name: row[name] for name in ("position", "entry_id", "recorded_at")} for row in rows]
+    places = [{"tree_index": index, "leaf_hash": each} for index, each in enumerate(batch.leaf_hashes, size)]
+    leaves = [row | place for row, place in zip(named, places, strict=True)]
     try:
         await sql.insert("audit_leaves", leaves)
     except sqlite3.IntegrityError as error:
         problem = "the audit log was tampered with: a leaf that no checkpoint covers stands where the next belongs"
         raise UnavailableError(audit.AuditCode.AUDIT_TAMPERED, f"{problem}: compare it with a backup") from error
-    peaks = [peak.hex() for peak in batch.frontier.peaks]
-    checkpoint = {"tree_size": batch.frontier.size, "note": batch.checkpoint, "peaks": peaks}
-    await sql.insert("audit_checkpoints", [checkpoint])
+    frontier = {"tree_size": batch.frontier.size, "peaks": [peak.hex() for peak in batch.frontier.peaks]}
+    await sql.insert("audit_checkpoints", [frontier | {"note": batch.checkpoint}])
 
 
 def _leaf(row: sqlite3.Row) -> audit.Leaf:

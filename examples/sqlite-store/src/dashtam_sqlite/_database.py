@@ -2,7 +2,6 @@
 
 import asyncio
 import sqlite3
-import time
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager, closing, contextmanager
@@ -15,10 +14,8 @@ from dashtam_sqlite._values import plain
 
 # What was committed outlives a power cut; rows belong to whom they say; what is erased is overwritten.
 _PRAGMAS: Final = "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON"
-_STATE: Final = """
-SELECT application_id, user_version, (SELECT count(*) FROM sqlite_schema)
-FROM pragma_application_id, pragma_user_version
-"""
+_STATE: Final = """SELECT application_id, user_version, (SELECT count(*) FROM sqlite_schema)
+FROM pragma_application_id, pragma_user_version"""
 _OURS, _VERSION = 1148414068, 1  # as in schema.sql
 _TAKEN: Final = ("SQLITE_BUSY", "SQLITE_LOCKED", "TimeoutError")
 _BROKEN: Final = tuple(f"SQLITE_{name}" for name in ("CANTOPEN", "CORRUPT", "FULL", "IOERR", "NOTADB", "READONLY"))
@@ -106,11 +103,6 @@ class Database:
         values = ([row[name] for name in names] for row in rows)
         return await self._call(lambda: sum(self._execute(statement, each).rowcount for each in values))
 
-    async def clear_log(self) -> None:
-        """Brings what was written into the file itself, and empties the log beside it, unless others read it."""
-        async with self._turn:
-            await self._call(lambda: self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
-
     async def _call[T](self, work: Callable[..., T], *args: object) -> T:
         """Works in the connection's thread, behind what came before and to its end, also if nobody waits for it.
 
@@ -136,23 +128,10 @@ class Database:
             problem = f"has schema {version}, and this dashtam-sqlite knows {_VERSION}: upgrade the package"
             raise UnavailableError(UnavailableCode.STORE_NOT_MIGRATED, f"{self._path} {problem}")
         connection.row_factory = sqlite3.Row
-        self._keep_log(time.monotonic() + self._busy_seconds)
         connection.executescript(_PRAGMAS)
         if not application:  # of two at one time the second finds everything there
             schema = files("dashtam_sqlite").joinpath("schema.sql").read_text()
             connection.executescript(f"BEGIN IMMEDIATE; {schema} COMMIT;")
-
-    def _keep_log(self, until: float) -> None:
-        """Of two that make a file at one time SQLite refuses one at once here, where elsewhere it waits."""
-        while True:
-            try:
-                self._connection.execute("PRAGMA journal_mode = WAL")
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
-                    raise
-                time.sleep(0.01)
-            else:
-                return
 
 
 @contextmanager

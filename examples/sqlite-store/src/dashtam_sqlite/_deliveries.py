@@ -14,19 +14,12 @@ from dashtam_sqlite._unit import SqliteUnit
 from dashtam_sqlite._values import read, seconds_since
 
 _NEXT: Final = "SELECT * FROM deliveries WHERE subscriber = ? AND due_at <= ? ORDER BY position LIMIT 1"
-_UNWANTED: Final = """
-DELETE FROM deliveries WHERE subscriber = ?1 AND name NOT IN (SELECT name FROM subscriptions WHERE subscriber = ?1)
-"""
-_FAILED: Final = """
-UPDATE deliveries SET attempts = ?, problem = ?, failed_at = ?, due_at = ? WHERE event_id = ? AND subscriber = ?
-"""
+_UNWANTED: Final = "DELETE FROM deliveries WHERE position IN (SELECT position FROM unwanted WHERE subscriber = ?)"
+_FAILED: Final = """UPDATE deliveries SET attempts = ?, problem = ?, failed_at = ?, due_at = ?
+WHERE event_id = ? AND subscriber = ?"""
 _DEAD: Final = "SELECT * FROM deliveries WHERE due_at IS NULL ORDER BY failed_at DESC, position DESC LIMIT ?"
-_RETRY: Final = """
-UPDATE deliveries SET attempts = 0, due_at = ?1 WHERE due_at IS NULL AND (?2 IS NULL OR event_id = ?2)
-"""
-_LAG: Final = """
-SELECT count(due_at), count(*) - count(due_at), min(told_at) FILTER (WHERE due_at IS NOT NULL) FROM deliveries
-"""
+_RETRY: Final = """UPDATE deliveries SET attempts = 0, due_at = ?1
+WHERE due_at IS NULL AND (?2 IS NULL OR event_id = ?2)"""
 
 
 class SqliteDeliveries:
@@ -71,14 +64,14 @@ class SqliteDeliveries:
 
     async def dead(self, *, limit: int) -> Sequence[DeadLetter]:
         rows = await self._database.look(_DEAD, limit)
-        return [read(row, DeadLetter, event=read(row, StoredEvent)) for row in rows]
+        return [read(row, DeadLetter, event=dict(row)) for row in rows]
 
     async def retry(self, event_id: UUID | None = None, /) -> int:
         async with self._database.transaction() as sql:
             return await sql.run(_RETRY, datetime.now(UTC), event_id)
 
     async def lag(self) -> OutboxLag:
-        ((waiting, dead, oldest),) = await self._database.look(_LAG)
+        ((waiting, dead, oldest),) = await self._database.look("SELECT * FROM lag")
         return OutboxLag(waiting, 0, dead, seconds_since(oldest))
 
     async def announce(self) -> None:

@@ -32,15 +32,13 @@ class SqliteStore:
     async def maintain(self) -> None:
         async with self._database.transaction() as sql:
             await sql.run("DELETE FROM answers WHERE kept_at <= ?", datetime.now(UTC) - KEPT_FOR)
-        await self._database.clear_log()
 
 
 @asynccontextmanager
 async def open_store(path: str | Path, /, *, busy_seconds: float = 5.0) -> AsyncGenerator[SqliteStore]:
     """The store in a file, which is made if it is not there; closed at the end.
 
-    Whoever waits for another's transaction for `busy_seconds`, in this process or another, is refused as
-    `store_busy`. Raises `UnavailableError` for a file that is none of ours, is newer, or cannot be opened.
+    Raises `UnavailableError` for a file that is not ours, newer or unusable, and after `busy_seconds` of waiting.
     """
     async with Database(str(path), busy_seconds).open() as database:
         yield SqliteStore(database)

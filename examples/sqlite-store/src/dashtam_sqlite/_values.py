@@ -1,29 +1,23 @@
 """What SQLite keeps of Python's values, and back."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from enum import Enum
-from functools import lru_cache, partial, singledispatch
+from functools import partial, singledispatch
 from sqlite3 import Row
-from types import NoneType
-from typing import Any, Final, get_args, get_origin, get_type_hints
+from typing import Any, Final
 from uuid import UUID
 
-import attrs
+from cattrs import Converter
 
-from dashtam_core.kernel import Currency, Money, amount_text
+from dashtam_core.kernel import amount_text
+from dashtam_core.messaging import register_json
 
-_currency: Final = lru_cache(maxsize=1024)(Currency)
-_READERS: Final[Mapping[Any, Callable[[Any], Any]]] = {
-    UUID: UUID,
-    Currency: _currency,
-    Decimal: Decimal,
-    Mapping: json.loads,
-    date: date.fromisoformat,
-    datetime: datetime.fromisoformat,
-}
+_MADE: Final = Converter()
+register_json(_MADE)
+_MADE.register_structure_hook(bytes, lambda value, _: value)
+_MADE.register_structure_hook_func(lambda t: getattr(t, "__name__", 0) == "Mapping", lambda v, _: json.loads(v))
 
 
 def _text(text: str) -> str:
@@ -42,7 +36,6 @@ def plain(value: Any, /) -> Any:
 
 plain.register(str, _text)
 plain.register(UUID, str)
-plain.register(Currency, str)
 plain.register(Decimal, amount_text)
 plain.register(date, date.isoformat)
 plain.register(datetime, _instant)
@@ -50,32 +43,11 @@ for _kind in (Mapping, list, tuple):
     plain.register(_kind, partial(json.dumps, default=dict))
 
 
-def read[T: attrs.AttrsInstance](row: Row, kind: type[T], /, **instead: Any) -> T:
-    """An attrs value of the columns that are called as its fields, with `instead` for those that are not."""
-    said = {name: reader(row[name]) for name, reader in _readers(kind) if name not in instead}
-    return kind(**said, **instead)
-
-
-def money(row: Row, which: str = "") -> Money | None:
-    amount, unit = row[f"{which}amount"], row[f"{which}currency"]
-    return None if amount is None else Money(Decimal(amount), _currency(unit))
+def read[T](row: Row, kind: type[T], /, **instead: Any) -> T:
+    """A value of the columns that are called as its fields, with `instead` for those that are kept otherwise."""
+    return _MADE.structure({**dict(row), **instead}, kind)
 
 
 def seconds_since(instant: str | None, /) -> float:
     """How long ago that was; 0 where there was nothing."""
     return 0.0 if instant is None else (datetime.now(UTC) - datetime.fromisoformat(instant)).total_seconds()
-
-
-@lru_cache
-def _readers(kind: type[attrs.AttrsInstance]) -> list[tuple[str, Callable[[Any], Any]]]:
-    """How each field is read, by its type."""
-    return [(name, _reader(hint)) for name, hint in get_type_hints(kind).items()]
-
-
-def _reader(hint: Any) -> Callable[[Any], Any]:
-    if NoneType in get_args(hint):
-        (hint,) = (each for each in get_args(hint) if each is not NoneType)
-    hint = getattr(hint, "__supertype__", hint)  # what a NewType is of
-    hint = get_origin(hint) or hint
-    reader = hint if isinstance(hint, type) and issubclass(hint, Enum) else _READERS.get(hint)
-    return lambda value: value if value is None or reader is None else reader(value)

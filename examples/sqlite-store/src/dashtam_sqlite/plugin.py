@@ -17,12 +17,8 @@ def dashtam_stores() -> Mapping[str, StoreOpener]:
 
 
 def _open(settings: Settings) -> OpenStore:
-    assert settings.store_url is not None, "the scheme was taken from it"
-    return open_store(_path(settings.store_url))
-
-
-def _path(url: str) -> str:
-    """The file that a URL names, as it stands there: after three slashes relative, after four absolute."""
+    """The file that the URL names, as it stands there: after three slashes relative, after four absolute."""
+    url = settings.store_url or ""
     path = url[len(_PREFIX) :]
     if not url.lower().startswith(_PREFIX) or not path or path == ":memory:" or "?" in path:
         raise UnavailableError(
@@ -30,4 +26,4 @@ def _path(url: str) -> str:
             f"DASHTAM_STORE_URL names no SQLite file: write {_PREFIX}finance.db for one in the working directory, "
             f"{_PREFIX}/var/lib/finance.db for any other, and nothing after it; memory: keeps nothing",
         )
-    return path
+    return open_store(path)

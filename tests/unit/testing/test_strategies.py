@@ -71,13 +71,13 @@ def made_by(strategy: Callable[..., SearchStrategy[Any]]) -> Any:
     return strategy.args[0] if isinstance(strategy, partial) else get_args(get_type_hints(strategy)["return"])[0]
 
 
-NAMED: Mapping[str, Any] = vars(strategies)
-STRATEGIES: Mapping[Any, Callable[..., SearchStrategy[Any]]] = {
-    made_by(each): each
-    for name, each in NAMED.items()
-    if ((inspect.isfunction(each) and each.__module__ == strategies.__name__) or isinstance(each, partial))
-    and not name.startswith("_")
-}
+def is_strategy(name: str, each: Any) -> bool:
+    """Whether this is public, and of the module itself."""
+    own = isinstance(each, partial) or (inspect.isfunction(each) and each.__module__ == strategies.__name__)
+    return own and not name.startswith("_")
+
+
+STRATEGIES = {made_by(each): each for name, each in vars(strategies).items() if is_strategy(name, each)}
 
 
 @pytest.mark.parametrize("room", NOT_OF_THE_MODEL)

@@ -15,7 +15,7 @@ import attrs
 import pytest
 
 from dashtam_core import accounts as model
-from dashtam_core.kernel import ANONYMOUS, DateRange, Money, Subject
+from dashtam_core.kernel import ANONYMOUS, Currency, DateRange, Money, Subject
 from dashtam_core.store import Capability, Store
 from dashtam_core.testing._conformance import Conformance
 from dashtam_core.testing._shared import (
@@ -25,6 +25,7 @@ from dashtam_core.testing._shared import (
     overviews,
     said,
     seen,
+    within,
 )
 from dashtam_core.testing.samples import (
     AMOUNTS,
@@ -59,23 +60,18 @@ refused = partial(pytest.raises, Exception)
 """Each store has its own way to refuse."""
 STATE = ("transaction_id", "index", "dedupe_key", "occurrence", "superseded_by", "removed_at", "waits_for")
 SOME_DAY, BEFORE_FILLER = date(2026, 3, 2), date(2026, 3, 27)
-FIRST, LAST = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 VERBATIM = ("description", "payee", "memo", "provider_transaction_id", "reference", "end_to_end_id")
 DAYS = ("posted_date", "value_date", "transaction_date")
-HARD = {
+INSTANTS = datetime(1, 1, 2, tzinfo=UTC), NOON, datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+HARD: dict[str, list[dict[str, Any]]] = {
     "amounts": [
-        row(
-            f"amount {place}",
-            amount=text,
-            exchange_rate=Decimal(text),
-            original_amount=Money.parse(text, "ETH").unwrap(),
-        )
-        for place, text in enumerate(AMOUNTS)
+        {"amount": text, "exchange_rate": Decimal(text), "original_amount": Money(Decimal(text), Currency("ETH"))}
+        for text in AMOUNTS
     ],
-    "texts": [row(f"text {place}", **dict.fromkeys(VERBATIM, text)) for place, text in enumerate(TEXTS)],
-    "calendar": [row(f"{at.year}", posted_at=at, **dict.fromkeys(DAYS, at.date())) for at in (FIRST, NOON, LAST)],
+    "texts": [dict.fromkeys(VERBATIM, text) for text in TEXTS],
+    "calendar": [{"posted_at": at, **dict.fromkeys(DAYS, at.date())} for at in INSTANTS],
 }
-"""Rows in the order of their days and ids."""
+"""Fields of rows, the earliest first."""
 MANY_KEYS = {number.to_bytes(16) for number in range(70_000)}
 """As many as a very large file has."""
 
@@ -88,8 +84,7 @@ async def mark(store: Store, of: model.Account, *sent: model.KeyedTransaction, a
     """Tells that of 2 to 4 March these rows of Ann's were sent, and many more."""
     keys = {(key, 1) for key in MANY_KEYS} | {(each.dedupe_key, each.occurrence) for each in sent}
     window = DateRange(SOME_DAY, date(2026, 3, 4))
-    async with store.unit_of_work(ANN) as unit:
-        await unit.transactions.mark_missing(of.account_id, window, keys, at)
+    await within(store, ANN, lambda unit: unit.transactions.mark_missing(of.account_id, window, keys, at))
 
 
 async def missing(store: Store, subject: Subject = ANN) -> dict[str | None, datetime]:
@@ -100,13 +95,32 @@ async def missing(store: Store, subject: Subject = ANN) -> dict[str | None, date
 
 async def report(store: Store, *balances: model.Balance) -> None:
     """Adds balances of Ann's in a unit of their own."""
-    async with store.unit_of_work(ANN) as unit:
-        await unit.accounts.add_balances(balances)
+    await within(store, ANN, lambda unit: unit.accounts.add_balances(balances))
+
+
+async def hold(store: Store, *holdings: model.Holding, subject: Subject = ANN) -> None:
+    """Adds holdings in a unit of their own."""
+    await within(store, subject, lambda unit: unit.accounts.add_holdings(holdings))
+
+
+async def held(store: Store, of: model.Account, subject: Subject = ANN) -> list[model.Holding]:
+    return list(await within(store, subject, lambda unit: unit.accounts.list_holdings(of.account_id)))
+
+
+async def keep(store: Store, paper: model.ImportDocument, content: bytes | None = None) -> bool:
+    """Adds a document of Ann's in a unit of its own."""
+    return await within(store, ANN, lambda unit: unit.documents.add(paper, content))
+
+
+async def kept(store: Store, paper: model.ImportDocument, subject: Subject = ANN) -> list[Any]:
+    """The document with this hash, the one with this id, and its content."""
+    async with store.unit_of_work(subject) as unit:
+        found = await unit.documents.find(paper.sha256), await unit.documents.get(paper.document_id)
+        return [*found, await unit.documents.content(paper.document_id)]
 
 
 async def balances_of(store: Store, subject: Subject, of: model.Account) -> dict[model.BalanceKind, model.Balance]:
-    async with store.unit_of_work(subject) as unit:
-        found = await unit.accounts.find_account(of.account_id)
+    found = await within(store, subject, lambda unit: unit.accounts.find_account(of.account_id))
     assert found is not None
     kinds = {each.kind: each for each in found.balances}
     assert len(kinds) == len(found.balances), "one balance of each kind"
@@ -140,8 +154,7 @@ class DataPromises(Conformance):
         await report(store, balance(one, "1"))
         (stays,), paper = await rows_of(store, ANN), document()
         await annotate(store, ANN, annotation(stays))
-        async with store.unit_of_work(ANN) as unit:
-            await unit.documents.add(paper, b"content")
+        await keep(store, paper, b"content")
         async with store.unit_of_work(ANN) as unit:
             await unit.transactions.add(None, {one.account_id: [row("gone")]})
             await unit.transactions.change([attrs.evolve(stays, dedupe_key=bytes(16), memo="gone")])
@@ -152,30 +165,22 @@ class DataPromises(Conformance):
             unit.discard()
         found = await rows_of(store, ANN)
         assert list(map(fields_of, found)) == [fields_of(attrs.evolve(stays, annotation=annotation(stays)))]
-        async with store.unit_of_work(ANN) as unit:
-            assert await unit.documents.find(paper.sha256) == paper
-        assert (await texts_of(store, ANN), await shown(store, one)) == (
-            ["stays"],
-            {model.BalanceKind.LEDGER: Decimal(1)},
-        )
+        assert await kept(store, paper) == [paper, paper, b"content"]
+        assert await shown(store, one) == {model.BalanceKind.LEDGER: Decimal(1)}
         assert await add(store, ANN, one, row("gone")) == 1
 
     async def test_no_unit_sees_half_of_another(self, store: Store) -> None:
         """A reader beside a writer sees all of what it wrote or nothing."""
 
-        async def write() -> int:
+        async def write() -> None:
             async with store.unit_of_work(ANN) as unit:
                 await unit.accounts.add_accounts([account("a")])
                 await asyncio.sleep(0)
                 await unit.accounts.add_accounts([account("b")])
-            return await count()
 
-        async def count() -> int:
-            return len(await overviews(store, ANN))
-
-        counts = await asyncio.gather(count(), write(), count(), count())
-        assert set(counts) <= {0, 2}
-        assert counts[1] == 2
+        found = await asyncio.gather(*(overviews(store, ANN) for _ in range(3)), write(), overviews(store, ANN))
+        assert {len(each) for each in found if each is not None} <= {0, 2}
+        assert len(await overviews(store, ANN)) == 2
 
     # -- accounts ------------------------------------------------------------------------------------------------
 
@@ -237,74 +242,50 @@ class DataPromises(Conformance):
         """No read shows another person's account, transaction, balance or document."""
         (his,) = await have(store, BEN, account("same"))
         (hers,) = await have(store, ANN, account("same"))
-        paper = document()
+        paper, days = document(), {"from_date": date.min, "to_date": date.max}
         await add(store, BEN, his, row("his"))
+        await hold(store, holding(his, "1"), subject=BEN)
         async with store.unit_of_work(BEN) as unit:
             await unit.accounts.add_balances([balance(his, "1")])
-            await unit.accounts.add_holdings([holding(his, "1")])
             assert await unit.documents.add(paper, b"content")
         assert his.account_id != hers.account_id
+        listed = [(each.account.account_id, each.balances) for each in await overviews(store, ANN)]
+        assert listed == [(hers.account_id, ())]
         async with store.unit_of_work(ANN) as unit:
-            listed = await unit.accounts.list_accounts(after=None, limit=9)
-            assert [(each.account.account_id, each.balances) for each in listed] == [(hers.account_id, ())]
             assert await unit.accounts.find_account(his.account_id) is None
-            for wanted in (model.TransactionFilter(), model.TransactionFilter(account_id=his.account_id)):
-                assert list(await unit.transactions.find(wanted, after=None, limit=9)) == []
-            assert await unit.documents.find(paper.sha256) is None
-            assert await unit.documents.get(paper.document_id) is None
-            assert await unit.documents.content(paper.document_id) is None
-            assert list(await unit.accounts.list_holdings(his.account_id)) == []
-            days = {"from_date": date.min, "to_date": date.max}
             assert list(await unit.accounts.list_balances(his.account_id, **days)) == []
+        assert await kept(store, paper) == [None] * 3
+        assert await held(store, his) == await texts_of(store, ANN) == []
+        assert await texts_of(store, ANN, account_id=his.account_id) == []
         await mark(store, his)
         assert await missing(store, BEN) == {}
         assert await texts_of(store, BEN) == ["his"]
 
-    async def test_two_people_may_have_the_same_document(self, store: Store) -> None:
-        """A document is unique for one person, never across people."""
-        for person in (ANN, BEN):
-            mine = document()
-            async with store.unit_of_work(person) as unit:
-                assert await unit.documents.add(mine)
-            async with store.unit_of_work(person) as unit:
-                found = await unit.documents.find(mine.sha256)
-            assert found is not None
-            assert found.document_id == mine.document_id
-
     @pytest.mark.parametrize("whose", ["another's", "nobody's"])
-    @pytest.mark.parametrize("beside", [0, 2_000], ids=["small", "bulk"])
-    async def test_a_row_of_a_foreign_account_is_refused(self, store: Store, whose: str, beside: int) -> None:
-        """A row for an account that is not the person's raises, and nothing of the call is stored."""
-        (his,) = await have(store, BEN, account("his"))
-        (hers,) = await have(store, ANN, account("hers"))
-        target = his if whose == "another's" else account("unknown")
-        rows = {hers.account_id: [row("own")], target.account_id: [row("foreign"), *filler(beside)]}
+    @pytest.mark.parametrize("what", ["row", "rows", "balance", "holding"])
+    async def test_nothing_hangs_on_a_foreign_account(self, store: Store, whose: str, what: str) -> None:
+        """A row, balance or holding for an account that is not the person's raises, and nothing is stored."""
+        (his,), (hers,) = await have(store, BEN, account("his")), await have(store, ANN, account("hers"))
+        to = his if whose == "another's" else account("unknown")
+        rows = {hers.account_id: [row("own")], to.account_id: [row("foreign"), *filler(2_000 * (what == "rows"))]}
         with refused():
-            async with store.unit_of_work(ANN) as unit:
-                await unit.transactions.add(None, rows)
-        assert await texts_of(store, ANN) == []
-        assert await texts_of(store, BEN) == []
-
-    async def test_a_balance_of_a_foreign_account_is_refused(self, store: Store) -> None:
-        """A balance or a holding for another person's account raises, and nothing is stored."""
-        (his,) = await have(store, BEN, account("his"))
-        with refused():
-            await report(store, balance(his, "1"))
-        with refused():
-            async with store.unit_of_work(ANN) as unit:
-                await unit.accounts.add_holdings([holding(his, "1")])
-        assert await balances_of(store, BEN, his) == {}
-        async with store.unit_of_work(BEN) as unit:
-            assert list(await unit.accounts.list_holdings(his.account_id)) == []
+            match what:
+                case "balance":
+                    await report(store, balance(hers, "1"), balance(to, "1"))
+                case "holding":
+                    await hold(store, holding(hers, "1"), holding(to, "1"))
+                case _:
+                    await within(store, ANN, lambda unit: unit.transactions.add(None, rows))
+        for person, of in ((BEN, his), (ANN, hers)):
+            assert await texts_of(store, person) == await held(store, of, person) == []
+            assert await balances_of(store, person, of) == {}
 
     async def test_a_token_of_another_person_is_refused(self, store: Store) -> None:
         """Nobody makes a token that acts as somebody else."""
         forged = token(BEN)
         with refused():
-            async with store.unit_of_work(ANN) as unit:
-                await unit.tokens.add(forged)
-        async with store.unit_of_work(ANONYMOUS) as unit:
-            assert await unit.tokens.find(forged.token_hash) is None
+            await within(store, ANN, lambda unit: unit.tokens.add(forged))
+        assert await within(store, ANONYMOUS, lambda unit: unit.tokens.find(forged.token_hash)) is None
 
     # -- transactions --------------------------------------------------------------------------------------------
 
@@ -333,12 +314,11 @@ class DataPromises(Conformance):
         assert got.posted_at.utcoffset() == timedelta(0)
 
     @FEW_OR_MANY
-    @pytest.mark.parametrize("rows", HARD.values(), ids=HARD)
-    async def test_what_is_hard_to_keep_comes_back(
-        self, store: Store, rows: Sequence[model.KeyedTransaction], beside: int
-    ) -> None:
-        """Every digit, character, day and instant is as it was said: 38 digits, emoji, escapes, years 1 to 9999."""
+    @pytest.mark.parametrize("hard", HARD)
+    async def test_what_is_hard_to_keep_comes_back(self, store: Store, hard: str, beside: int) -> None:
+        """Every digit of 38, character and escape, day and instant of the years 1 to 9999 is as it was said."""
         (one,) = await have(store, ANN, account("one"))
+        rows = [row(f"{place}", **fields) for place, fields in enumerate(HARD[hard])]
         assert await add(store, ANN, one, *rows, *filler(beside)) == len(rows) + beside
         stored = [each for each in await rows_of(store, ANN) if not str(each.description).startswith("filler")]
         found = [said(each, model.TransactionData) for each in reversed(stored)]
@@ -353,13 +333,12 @@ class DataPromises(Conformance):
         odd_row = row("odd", description=text, payee=text, memo=text, category=text)
         assert await add(store, ANN, one, odd_row, *filler(beside)) == beside + 1
         await annotate(store, ANN, annotation(odd_row, text))
-        async with store.unit_of_work(ANN) as unit:
-            await unit.accounts.add_holdings([holding(one, "1", security=model.SecurityData(name=text))])
-            (held,) = await unit.accounts.list_holdings(one.account_id)
+        await hold(store, holding(one, "1", security=model.SecurityData(name=text)))
+        (has,) = await held(store, one)
         (stored,) = await rows_of(store, ANN, to_date=BEFORE_FILLER)
         assert stored.annotation is not None
         texts = {stored.description, stored.payee, stored.memo, stored.category, stored.annotation.note}
-        assert texts | {held.security.name} <= {text, "before", "be\ufffdfore", "be?fore"}
+        assert texts | {has.security.name} <= {text, "before", "be\ufffdfore", "be?fore"}
 
     async def test_twins_survive_and_overlaps_add_nothing(self, store: Store) -> None:
         """A key is known by its occurrence: what is there is skipped, one more twin is added."""
@@ -644,11 +623,8 @@ class DataPromises(Conformance):
             [holding(one, "9", day=2), holding(one, "8", day=1)],
         ]
         for some in told:
-            async with store.unit_of_work(ANN) as unit:
-                await unit.accounts.add_holdings(some)
-        async with store.unit_of_work(ANN) as unit:
-            assert list(await unit.accounts.list_holdings(one.account_id)) == [bare, full]
-            assert list(await unit.accounts.list_holdings(two.account_id)) == [holding(two, "7")]
+            await hold(store, *some)
+        assert (await held(store, one), await held(store, two)) == ([bare, full], [holding(two, "7")])
 
     # -- documents -----------------------------------------------------------------------------------------------
 
@@ -670,55 +646,42 @@ class DataPromises(Conformance):
             ),
         )
         bare = document("b", filename=None)
-        async with store.unit_of_work(ANN) as unit:
-            assert [await unit.documents.add(each) for each in (full, bare)] == [True, True]
-        async with store.unit_of_work(ANN) as unit:
-            assert await unit.documents.get(full.document_id) == full
-            assert await unit.documents.find(full.sha256) == full
-            assert await unit.documents.get(bare.document_id) == bare
-            assert await unit.documents.get(document().document_id) is None
-            assert await unit.documents.find(document("c").sha256) is None
+        for paper in (full, bare):
+            assert await keep(store, paper)
+            assert await kept(store, paper) == [paper, paper, None]
+        assert await kept(store, document("c")) == [None] * 3
 
     async def test_a_document_is_kept_once(self, store: Store) -> None:
-        """The second document with the same hash is refused, and the first stays."""
+        """A person's second document with the same hash is refused, and the first stays; other people have theirs."""
         first, again = document(), document(filename="other.ofx")
         async with store.unit_of_work(ANN) as unit:
-            assert await unit.documents.add(first) is True
-            assert await unit.documents.add(again) is False
-        async with store.unit_of_work(ANN) as unit:
-            assert await unit.documents.add(again) is False
-            assert await unit.documents.find(again.sha256) == first
-            assert await unit.documents.get(again.document_id) is None
+            assert await unit.documents.add(first, b"first") is True
+            assert await unit.documents.add(again, b"again") is False
+        assert await keep(store, again, b"again") is False
+        assert await kept(store, again) == [first, None, None]
+        assert await within(store, BEN, lambda unit: unit.documents.add(again)) is True
+        assert await kept(store, again, BEN) == [again, again, None]
+        assert await kept(store, first) == [first, first, b"first"]
 
     async def test_what_is_said_of_a_document_changes_and_its_content_stays(self, store: Store) -> None:
-        """Content comes back byte by byte, where there is some."""
+        """Content comes back byte by byte, and nobody else changes what is said of it."""
         one, content = document("1"), bytes(range(256)) * 1_000
-        async with store.unit_of_work(ANN) as unit:
-            assert await unit.documents.add(one, content)
-            assert not await unit.documents.add(document("1"), b"other")
-            assert await unit.documents.add(bare := document("2"))
+        assert await keep(store, one, content)
         warned = (model.ReadingWarning("odd", "line 1"),)
         changed = attrs.evolve(
             one, filename=None, parser="suite 2", imported_at=NOON.replace(day=2), warnings=warned
         )
-        async with store.unit_of_work(ANN) as unit:
-            await unit.documents.change(changed)
+        await within(store, ANN, lambda unit: unit.documents.change(changed))
         with suppress(Exception):
-            async with store.unit_of_work(BEN) as unit:
-                await unit.documents.change(one)
-        async with store.unit_of_work(ANN) as unit:
-            assert await unit.documents.get(one.document_id) == await unit.documents.find(one.sha256) == changed
-            assert await unit.documents.content(one.document_id) == content
-            assert await unit.documents.content(bare.document_id) is None
-            assert await unit.documents.content(document().document_id) is None
+            await within(store, BEN, lambda unit: unit.documents.change(one))
+        assert await kept(store, one) == [changed, changed, content]
 
     # -- tokens --------------------------------------------------------------------------------------------------
 
     async def test_a_token_is_found_before_anybody_is_known(self, store: Store) -> None:
         """A token's record is found by its hash, whoever asks."""
         hers = token(ANN)
-        async with store.unit_of_work(ANN) as unit:
-            await unit.tokens.add(hers)
+        await within(store, ANN, lambda unit: unit.tokens.add(hers))
         for asking in (ANONYMOUS, BEN, ANN):
             async with store.unit_of_work(asking) as unit:
                 found = await unit.tokens.find(hers.token_hash)

@@ -18,8 +18,10 @@ RAISED: dict[str, type[BaseException]] = {
     "cancel": asyncio.CancelledError,
 }
 COMMITTING = ("write", "write flush", "write flush flush")
-UNDOING = ("discard write", "write discard", "write flush discard", "write flush raise")
-UNDOING += tuple(f"write {how}" for how in RAISED)
+UNDOING = (
+    *("discard write", "write discard", "write flush discard", "write flush raise"),
+    *("write raise", "write interrupt", "write cancel"),
+)
 WHOLE: State = ALL, ["a", "b"], [event(text).payload for text in ("a1", "a2", "b1", "b2")]
 """What `write` leaves behind, as `state` tells it."""
 NONE: State = NOTHING, [], []

@@ -1,7 +1,7 @@
 """Statement files through the whole service: HTTP, reading, keys, audit and PostgreSQL, and who waits meanwhile.
 
 Run: `.venv/bin/python benchmarks/bench_http.py [rows...]`, 10,000 and 100,000 by default. An OFX file of so many
-transactions is posted to `/v1/imports` over loopback by another process, and once more with a row added. Prints
+transactions is posted to `/v1/imports` over loopback by another process, and once more a row further on. Prints
 rows per second, CPU per row of the service and of the database, the largest memory of the service so far, and the
 lag of its event loop: how much later than asked a task that sleeps one millisecond goes on while the import runs.
 """
@@ -24,7 +24,7 @@ import dashtam_embedded
 from dashtam_core import Dashtam, Settings
 from dashtam_core.identity import CreateApiToken, ExternalSubject
 from dashtam_core.kernel import Success
-from dashtam_fastapi import create_app, serve
+from dashtam_fastapi import ServiceSettings, create_app, serve
 from dashtam_postgres import upgrade
 
 LIMIT = 2**30
@@ -44,13 +44,13 @@ print(answer.status, time.perf_counter() - start, said[:200] if answer.status >=
 """
 
 
-def statement(count: int, account: str) -> bytes:
+def statement(count: int, account: str, first: int) -> bytes:
     """Rows as a checking account has them, one in ten a twin of the one before."""
     rows = "".join(
         f"<STMTTRN><TRNTYPE>POS<DTPOSTED>{date(2020, 1, 1) + timedelta(n // 40):%Y%m%d}"
         f"<TRNAMT>-{n % 999}.{n % 100:02}<FITID>{n - (n % 10 == 1)}"
         f"<NAME>CARD PURCHASE {n - (n % 10 == 1)} SOMEWHERE</STMTTRN>\n"
-        for n in range(count)
+        for n in range(first, first + count)
     )
     return (
         "OFXHEADER:100\nDATA:OFXSGML\nVERSION:102\n\n<OFX><BANKMSGSRSV1><STMTTRNRS><STMTRS><CURDEF>USD<BANKACCTFROM>"
@@ -79,8 +79,9 @@ class Lag:
 @asynccontextmanager
 async def serving(dashtam: Dashtam) -> AsyncGenerator[int]:
     """The service as `dashtam serve` runs it; yields its port."""
+    app = create_app(ServiceSettings(import_max_bytes=LIMIT), dashtam=dashtam)
     ready = asyncio.get_running_loop().create_future()
-    task = asyncio.create_task(serve(create_app(dashtam=dashtam), "127.0.0.1", 0, ready.set_result))
+    task = asyncio.create_task(serve(app, "127.0.0.1", 0, ready.set_result))
     yield int((await ready).rpartition(":")[2])
     task.cancel()
     await asyncio.wait([task])
@@ -107,9 +108,8 @@ def cpu(processes: list[psutil.Process]) -> float:
 async def measure(port: int, token: str, count: int, server: dashtam_embedded.PostgresServer) -> None:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "statement.ofx"
-        for turn in ("new", "overlapping"):
-            # A row more than before: the bytes are others, nearly all of the rows are there.
-            file.write_bytes(await asyncio.to_thread(statement, count + (turn != "new"), f"4417{count}"))
+        for first, turn in enumerate(("new", "overlapping")):
+            file.write_bytes(await asyncio.to_thread(statement, count, f"4417{count}", first))
             me, database = [psutil.Process()], postgres(server)
             before, other = cpu(me), cpu(database)
             seconds, lag = await post(port, token, file)

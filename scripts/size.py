@@ -4,12 +4,12 @@ import sys
 from pathlib import Path
 
 BUDGETS = {
-    "dashtam-core": 9_000,
+    "dashtam-core": 10_400,
     "its testing kit": 4_000,
     "dashtam-postgres": 2_500,
-    "dashtam-redis": 1_500,
-    "dashtam-fastapi": 3_000,
-    "dashtam-files": 4_000,
+    "dashtam-redis": 1_200,
+    "dashtam-fastapi": 2_250,
+    "dashtam-files": 4_150,
     "dashtam-embedded": 500,
 }
 TOTAL = 25_000

@@ -20,12 +20,13 @@ DECLARED: dict[str, set[str]] = {
         *("attrs", "dashtam-core[cli]", "fastapi", "fastapi-swagger", "pydantic", "pydantic-core"),
         *("pydantic-settings", "python-multipart", "starlette", "uvicorn"),
     },
-    "dashtam-files": {"attrs", "dashtam-core"},
+    "dashtam-files": {"attrs", "dashtam-core", "lxml"},
     "dashtam-postgres": {"alembic", "asyncpg", "attrs", "dashtam-core[crypto]", "sqlalchemy[asyncio]"},
 }
 IN_PLUGINS = {
     "dashtam-embedded": {"dashtam-core", "dashtam-postgres"},  # what loads its plugin, and what it says is missing
-    "dashtam-postgres": {"typer"},  # of the command line that its command is added to
+    "dashtam-files": {"typer"},  # of the command line that its command is added to
+    "dashtam-postgres": {"typer"},  # the same
     "dashtam-fastapi": {"typer"},  # comes with dashtam-core[cli]
 }
 SKELETONS = "/skeletons/"  # of the packages that `dashtam` begins for others, with their tests

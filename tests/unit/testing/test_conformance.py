@@ -21,7 +21,7 @@ from unit.testing import broken
 BROKEN = {
     "TestForgetsToUndo": "test_a_rolled_back_unit_leaves_what_was_there",
     "TestListsForeignRows": "test_people_are_apart",
-    "TestRounds": "test_what_is_hard_to_keep_comes_back[amounts-small]",
+    "TestRounds": "test_rows_that_are_hard_to_keep_come_back[amounts-small]",
     "TestHidesNothing": "test_transactions_are_found_by_what_they_are",
     "TestKeepsOldKeys": "test_a_change_frees_the_key_that_the_row_had",
     "TestForgetsWhatIsUnknown": "test_a_change_replaces_all_that_was_said[small]",
@@ -143,7 +143,7 @@ def test_what_a_store_claims_has_to_be_shown(outcomes: Mapping[tuple[str, str], 
 def test_what_is_not_claimed_is_not_asked_for(outcomes: Mapping[tuple[str, str], Outcome]) -> None:
     """A store without an order is skipped where order is promised, by the name of that, and nowhere else."""
     told = {test: outcome for (case, test), outcome in outcomes.items() if case == "TestUnordered"}
-    assert len(told) == len(PROMISES)
+    assert {test.split("[")[0] for test in told} == set(PROMISES)
     assert [test for test, outcome in told.items() if outcome.failure] == []
     assert [test for test, outcome in told.items() if outcome.skipped] == [BROKEN["TestClaimsOrder"]]
     assert "Unordered does not claim ordered_outbox" in told[BROKEN["TestClaimsOrder"]].skipped

@@ -24,6 +24,10 @@ _LEGACY: Final = re.compile(
     r"cp125\d|iso8859-\d+|cp437|cp85\d|koi8-[ru]|shift_jis|euc_jp|euc_kr|gb2312|gbk|gb18030|big5"
 )
 _HEAD: Final = 16 * 1024
+# What Polish ą ł ż, and Czech and Slovak ě ř ů beside š and ž, look like in Windows-1252.
+_CENTRAL: Final = re.compile(r"[A-Za-z][¹³¿]|[¹³¿][a-z]|£[A-ZÓ]|[A-Za-z]\ufffd")
+_CARON: Final = re.compile(r"\w[šž]|[ŠŽšž]\w")
+_AMONG: Final = re.compile(r"\w[ìøù]\w")
 
 
 @attrs.frozen
@@ -64,11 +68,17 @@ def _mostly_utf_8(data: bytes) -> Decoded | None:
 
 
 def _legacy(data: bytes) -> Decoded:
-    codec = _declared(data[:_HEAD]) or "cp1252"
+    codec = _declared(data[:_HEAD]) or _guessed(data)
     try:
         return Decoded(data.decode(codec), _iana(codec))
     except UnicodeDecodeError:
         return Decoded(data.decode("cp1252", "replace"), "windows-1252", damaged=True)
+
+
+def _guessed(data: bytes) -> str:
+    """Windows-1252, unless letters of Central Europe would turn into signs that stand in no word."""
+    text = data[: 8 * _HEAD].decode("cp1252", "replace")
+    return "cp1250" if _CENTRAL.search(text) or (_CARON.search(text) and _AMONG.search(text)) else "cp1252"
 
 
 def _declared(start: bytes) -> str | None:

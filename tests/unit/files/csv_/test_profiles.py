@@ -17,7 +17,6 @@ format = "csv"
 name = "my bank"
 header = ["When", "What", "How much", "Side"]
 delimiter = ";"
-encoding = "windows-1250"
 dates = "DMY"
 decimal = ","
 debit_words = ["out"]
@@ -26,7 +25,7 @@ skip = ["Total"]
 currency = "EUR"
 account = "12345678"
 account_type = "SAVINGS"
-continued = true
+flip = true
 
 [columns]
 date = "When"
@@ -63,22 +62,17 @@ def test_a_profile_is_written_back_as_it_was_read_with_a_comment_on_each_line() 
         (('dates = "DMY"', 'dates = "DDMMYY"'), '"DMY" "MDY" "YMD"'),
         (('decimal = ","', "decimal = 1"), "decimal"),
         (('delimiter = ";"', 'delimiter = "::"'), "delimiter"),
-        (("continued = true", 'continued = "yes"'), "true or false"),
-        (('currency = "EUR"', 'currency = "Euro"'), "EUR"),
+        (("flip = true", 'flip = "yes"'), "true or false"),
+        (('currency = "EUR"', 'currency = "Euro"'), "ISO 4217"),
         (('"SAVINGS"', '"GIRO"'), "CHECKING"),
-        (("windows-1250", "latin-99"), "character set"),
-        (("windows-1250", "base64"), "character set"),
-        (("windows-1250", "idna"), "character set"),
-        (("amount = 3", "amount = 0"), "columns.amount"),
-        (("amount = 3", 'amount = ["a", "b"]'), "columns.amount"),
-        (("amount = 3", "category = 3"), "columns.amount"),
+        (("amount = 3", "amount = 0"), "amount"),
+        (("amount = 3", "amount = true"), "amount must be"),
+        (("amount = 3", "category = 3"), "amount"),
         (("amount = 3", 'amount = 3\ndebit = "x"'), "either"),
         (('date = "When"', ""), "columns.date"),
         (('debit_words = ["out"]', ""), "debit_words"),
-        (('status = "State*"', ""), "columns.status"),
-        (("header =", "# header ="), "number"),
         (('["Total"]', '"Total"'), "list"),
-        (('["Total"]', '[""]'), "1 to 200"),
+        (('["Total"]', '[""]'), "such texts"),
         (("[columns]", "[columns"), "TOML"),
         (("[columns]", "columns = 3\n[other]"), "[columns]"),
     ],
@@ -175,7 +169,7 @@ def test_a_profile_without_order_or_mark_takes_them_from_the_file_or_asks() -> N
     assert rows(result) == ["2026-01-15 -25.50 XXX"]
     error = CsvReader().read(header + b"05/01/2026,Shop,A,-12345,25.50\n").failure()
     assert error.code is ImportCode.READING_AMBIGUOUS
-    assert "add dates" in error.message
+    assert "2 ways (days DMY" in error.message
 
 
 @pytest.mark.parametrize(
@@ -184,8 +178,8 @@ def test_a_profile_without_order_or_mark_takes_them_from_the_file_or_asks() -> N
         ("How  Much", "howmuch", True),
         ("Amount", "Amount (EUR)", False),
         ("Amount (*)", "AMOUNT (EUR)", True),
-        ("Pay*of*name", "Payee of the name", True),
-        ("Pay*of*name", "Payee and the name", False),
+        ("Pay*name", "Payee of the name", True),
+        ("Pay*name", "Payee of the names", False),
         ("a*a", "a", False),
     ],
 )

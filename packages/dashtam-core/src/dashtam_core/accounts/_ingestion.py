@@ -22,7 +22,7 @@ from dashtam_core.accounts._dedupe import KEY_BYTES, KeyedTransaction, keyed
 from dashtam_core.accounts._entities import Account, AccountImport, Balance, Holding, Transaction
 from dashtam_core.accounts._repositories import Accounts, TransactionFilter, Transactions
 from dashtam_core.accounts._settling import Found, Settlement, about, key_of
-from dashtam_core.accounts._types import AccountId, Arithmetic, DocumentId, TransactionStatus
+from dashtam_core.accounts._types import AccountId, AccountType, Arithmetic, DocumentId, TransactionStatus
 from dashtam_core.identity import Keyring
 from dashtam_core.kernel import Clock, DateRange, Money, new_id
 
@@ -30,6 +30,11 @@ FILE_PROVIDER: Final = "file"
 """The provider of every account that came from statement files, whatever their format."""
 
 _MASK: Final = 4
+_SPOKEN: Final = {
+    AccountType.CREDITCARD: "CREDIT CARD",
+    AccountType.MONEYMRKT: "MONEY MARKET",
+    AccountType.OTHER: "ACCOUNT",
+}
 
 
 @attrs.frozen
@@ -339,6 +344,6 @@ def _mask(number: str) -> str | None:
 
 
 def _name(account: AccountData, mask: str | None) -> str:
-    kind = account.account_type.value.replace("CREDITCARD", "CREDIT CARD").replace("MONEYMRKT", "MONEY MARKET")
+    kind = _SPOKEN.get(account.account_type, account.account_type.value)
     words = (account.institution, kind.capitalize(), f"••{mask}" if mask else None)
     return " ".join(word for word in words if word)

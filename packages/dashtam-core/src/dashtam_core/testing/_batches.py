@@ -263,10 +263,7 @@ class ProviderConformance(Conformance):
     async def test_what_was_taken_in_is_not_taken_in_again(
         self, provider: Provider, request_ok: SyncRequest
     ) -> None:
-        """Through a whole application: the first time everything is new, the second time nothing.
-
-        Rows that speak of others, such as a pending one that is posted later, need not be new.
-        """
+        """By an application: at first all rows are new but those that speak of others, the second time none."""
         accounts = [each for batch in await run(provider, request_ok) for each in batch.accounts]
         rows = [row for each in accounts for row in each.transactions]
         plain = all(row.status is model.TransactionStatus.POSTED and row.replaces is None for row in rows)

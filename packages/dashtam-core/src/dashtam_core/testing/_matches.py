@@ -8,6 +8,7 @@ from dashtam_core.kernel import new_id
 from dashtam_core.portfolio import Match, MatchKind, MatchState
 from dashtam_core.store import Store
 from dashtam_core.testing._conformance import Conformance
+from dashtam_core.testing._shared import within
 from dashtam_core.testing.samples import ANN, BEN, NOON, account, add, have, row, rows_of
 
 
@@ -37,8 +38,7 @@ class MatchPromises(Conformance):
     async def test_a_decision_is_forgotten(self, store: Store) -> None:
         """What was dropped is gone, the second time there is nothing to drop, and a rollback brings it back."""
         match = await pair(store)
-        async with store.unit_of_work(ANN) as unit:
-            await unit.matches.keep(match)
+        await within(store, ANN, lambda unit: unit.matches.keep(match))
         for discarded, known in ((True, True), (False, True), (False, False)):
             async with store.unit_of_work(ANN) as unit:
                 assert await unit.matches.drop(match.kind, match.first, match.second) is known
@@ -49,8 +49,7 @@ class MatchPromises(Conformance):
     async def test_a_decision_is_of_ones_own_rows(self, store: Store) -> None:
         """Nobody decides about rows of another person or of nobody, or sees or drops another's decision."""
         match = await pair(store)
-        async with store.unit_of_work(ANN) as unit:
-            await unit.matches.keep(match)
+        await within(store, ANN, lambda unit: unit.matches.keep(match))
         for person, odd in ((BEN, match), (ANN, attrs.evolve(match, second=TransactionId(new_id())))):
             with pytest.raises(LookupError):
                 async with store.unit_of_work(person) as unit:

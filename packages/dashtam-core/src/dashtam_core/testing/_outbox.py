@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import cast
@@ -13,8 +13,20 @@ from dashtam_core.kernel import Subject, new_id
 from dashtam_core.messaging import Handover, OutboxLag, StoredEvent
 from dashtam_core.store import Capability, Store, UnitOfWork
 from dashtam_core.testing._conformance import Conformance, needs
-from dashtam_core.testing._shared import PATIENCE, BrokenError, names_of
-from dashtam_core.testing.samples import ANN, BEN, TEXTS, account, actions_of, entry, event, hear, hear_all, tell
+from dashtam_core.testing._shared import PATIENCE, BrokenError, names_of, within
+from dashtam_core.testing.samples import (
+    ANN,
+    BEN,
+    TEXTS,
+    account,
+    actions_of,
+    entry,
+    event,
+    have,
+    hear,
+    hear_all,
+    tell,
+)
 
 HOUR = 3600.0
 
@@ -32,9 +44,9 @@ async def effect(handover: Handover) -> None:
     unit.outbox.add([event("made", Subject(handover.event.user_id, frozenset()), "Made")])
 
 
-async def told(store: Store, *texts: str) -> list[StoredEvent]:
-    """Events that the subscriber `mail` asked for and waits for."""
-    await store.deliveries.register({"mail": ["Noted"]})
+async def told(store: Store, *texts: str, to: Sequence[str] = ("mail",)) -> list[StoredEvent]:
+    """Events that these subscribers asked for, and wait for."""
+    await store.deliveries.register({subscriber: ["Noted"] for subscriber in to})
     events = list(map(event, texts))
     await tell(store, *events)
     return events
@@ -75,22 +87,18 @@ class OutboxPromises(Conformance):
         odd = '{ "b":1.10, "a":"\\u0000 \\ud800", "a":"' + TEXTS[0] + '" }'
         event_ = StoredEvent(new_id(), BEN.user_id, "Noted", odd)
         await tell(store, event_)
-        async with store.deliveries.next_for("mail") as handover:
-            assert handover is not None
-            assert (handover.event, handover.attempt) == (event_, 1)
-            assert type(handover.event.event_id) is type(event_.event_id)
+        (found,) = await hear_all(store, "mail")
+        assert (found, type(found.event_id)) == (event_, type(event_.event_id))
 
     async def test_a_subscriber_that_wants_nothing_any_more_is_let_go(self, store: Store) -> None:
         """What waits for it alone is dropped; what another wants as well is kept for that one."""
         await store.deliveries.register({"gone": ["Noted", "Moved"], "mail": ["Moved"]})
-        await tell(store, event("1"), event("2", name="Moved"))
+        moved = event("2", name="Moved")
+        await tell(store, event("1"), moved)
         await store.deliveries.register({"gone": []})
         assert (await store.deliveries.lag()).waiting == 1
-        async with store.deliveries.next_for("gone") as handover:
-            assert handover is None
-        async with store.deliveries.next_for("mail") as handover:
-            assert handover is not None
-            assert handover.event.name == "Moved"
+        assert await hear(store, "gone") is None
+        assert await hear_all(store, "mail") == [moved]
 
     @needs(Capability.ORDERED_OUTBOX)
     async def test_a_subscriber_hears_in_the_order_of_commit(self, store: Store) -> None:
@@ -130,40 +138,33 @@ class OutboxPromises(Conformance):
         """Nobody tells of what somebody else did."""
         await store.deliveries.register({"mail": ["Noted"]})
 
-        async def forge() -> None:
-            async with store.unit_of_work(ANN) as unit:
-                unit.outbox.add([event("hers"), event("his", BEN)])
+        async def write(unit: UnitOfWork) -> None:
+            unit.outbox.add([event("hers"), event("his", BEN)])
 
         with pytest.raises(Exception):  # noqa: B017, PT011 - each store has its own way to refuse
-            await forge()
+            await within(store, ANN, write)
         assert await hear_all(store, "mail") == []
 
     async def test_two_subscribers_hear_everything_each(self, store: Store) -> None:
         """That one was told, or failed, takes nothing from the other."""
-        await store.deliveries.register({"mail": ["Noted"], "index": ["Noted"]})
-        both = Counter([event("1"), event("2")])
-        await tell(store, *both)
-        told, given_up = await hear(store, "mail"), await give_up(store, "index")
-        assert await heard(store, "mail") + Counter([told]) == both
+        both = Counter(await told(store, "1", "2", to=("mail", "index")))
+        first, given_up = await hear(store, "mail"), await give_up(store, "index")
+        assert await heard(store, "mail") + Counter([first]) == both
         assert await heard(store, "index") + Counter([given_up]) == both
 
     async def test_an_effect_commits_with_its_delivery(self, store: Store) -> None:
         """The unit of a handover is the event's person's, and what is written in it stays with the delivery."""
         await store.deliveries.register({"mail": ["Noted"], "next": ["Made"]})
-        async with store.unit_of_work(ANN) as unit:
-            await unit.accounts.add_accounts([account("hers")])
-        async with store.unit_of_work(BEN) as unit:
-            await unit.accounts.add_accounts([account("his")])
+        await have(store, ANN, account("hers"))
+        await have(store, BEN, account("his"))
         await tell(store, event("1", BEN))
         async with store.deliveries.next_for("mail") as handover:
             assert handover is not None
             listed = await own(handover).accounts.list_accounts(after=None, limit=9)
             assert [each.account.name for each in listed] == ["account his"]
             await effect(handover)
-        assert (await names_of(store, BEN), await names_of(store, ANN)) == (
-            ["account his", "account made"],
-            ["account hers"],
-        )
+        assert await names_of(store, BEN) == ["account his", "account made"]
+        assert await names_of(store, ANN) == ["account hers"]
         assert await actions_of(store) == ["made"]
         assert [each.payload for each in await hear_all(store, "next")] == ['{"text":"made"}']
         assert await hear(store, "mail") is None
@@ -182,38 +183,26 @@ class OutboxPromises(Conformance):
         assert (await names_of(store, ANN), await actions_of(store), await hear(store, "next")) == ([], [], None)
         assert await hear_all(store, "mail") == [one]
 
-    async def test_a_delivery_is_not_discarded(self, store: Store) -> None:
-        """Whoever discards the unit is told that this is no way to end a delivery, and the event comes again."""
+    @pytest.mark.parametrize("ending", [RuntimeError, asyncio.CancelledError])
+    async def test_a_delivery_that_is_cut_short_comes_again(
+        self, store: Store, ending: type[BaseException]
+    ) -> None:
+        """Who discards the unit is told that this ends no delivery; who is cancelled gives the turn back."""
         (one,) = await told(store, "1")
 
         async def deliver() -> None:
             async with store.deliveries.next_for("mail") as handover:
                 assert handover is not None
                 await effect(handover)
-                handover.unit.discard()
-
-        with pytest.raises(RuntimeError):
-            await deliver()
-        assert await names_of(store, ANN) == []
-        assert await hear_all(store, "mail") == [one]
-
-    async def test_a_delivery_that_is_cancelled_comes_again(self, store: Store) -> None:
-        """Whoever stops in the middle leaves nothing, and gives the turn back."""
-        (one,) = await told(store, "1")
-        begun = asyncio.Event()
-
-        async def deliver() -> None:
-            async with store.deliveries.next_for("mail") as handover:
-                assert handover is not None
-                await effect(handover)
-                begun.set()
-                await asyncio.Event().wait()
+                if ending is RuntimeError:
+                    handover.unit.discard()
+                else:
+                    task.cancel()
+                    await asyncio.sleep(0)
 
         task = asyncio.create_task(deliver())
-        await asyncio.wait_for(begun.wait(), PATIENCE)
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        with pytest.raises(ending):
+            await asyncio.wait_for(task, PATIENCE)
         assert await names_of(store, ANN) == []
         assert await hear_all(store, "mail") == [one]
 
@@ -237,9 +226,7 @@ class OutboxPromises(Conformance):
 
     async def test_dead_letters_tell_what_became_of_an_event(self, store: Store) -> None:
         """Each says which event, whose delivery, how often it was tried, why it failed and when: latest first."""
-        await store.deliveries.register({"mail": ["Noted"], "index": ["Noted"]})
-        one, two = event("1"), event("2", BEN)
-        await tell(store, one)
+        (one,), two = await told(store, "1", to=("mail", "index")), event("2", BEN)
         handover = await stumble(store, "mail")
         await store.deliveries.failed(handover, "mail", "first", retry_in=0)
         await give_up(store, "mail", TEXTS[0])
@@ -252,17 +239,14 @@ class OutboxPromises(Conformance):
             (one, "index", 1, "second"),
             (one, "mail", 2, TEXTS[0]),
         ]
-        for each in dead:
-            assert each.failed_at.utcoffset() == timedelta(0)
-            assert each.failed_at <= datetime.now(UTC)
+        assert {each.failed_at.utcoffset() for each in dead} == {timedelta(0)}
+        assert max(each.failed_at for each in dead) <= datetime.now(UTC)
         assert list(await store.deliveries.dead(limit=2)) == list(dead[:2])
         assert await hear_all(store, "mail") == []
 
     async def test_dead_letters_are_delivered_again_when_told_to(self, store: Store) -> None:
         """One event's, or all; their attempts start anew, and what was retried is no dead letter any more."""
-        await store.deliveries.register({"mail": ["Noted"], "index": ["Noted"]})
-        one, two, three = event("1"), event("2"), event("3")
-        await tell(store, one, two, three)
+        one, two, three = await told(store, "1", "2", "3", to=("mail", "index"))
         for subscriber in ("mail", "index") * 3:
             await give_up(store, subscriber)
         assert await store.deliveries.retry(new_id()) == 0
@@ -326,8 +310,13 @@ class OutboxPromises(Conformance):
         assert await hear(store, "mail") is None
 
     async def test_an_announcement_wakes_everybody_who_waits(self, store: Store) -> None:
-        """However many wait, all return when something is announced."""
-        waiting = [asyncio.create_task(store.deliveries.wait(HOUR)) for _ in range(3)]
+        """However many wait, all return when something is announced; who is cancelled takes nobody along."""
+        gone, *waiting = (asyncio.create_task(store.deliveries.wait(HOUR)) for _ in range(4))
+        for _ in range(10):
+            await asyncio.sleep(0)
+        gone.cancel()
+        await asyncio.wait([gone])
+        assert not any(each.done() for each in waiting)
 
         async def announce() -> None:
             while not all(each.done() for each in waiting):
@@ -339,22 +328,9 @@ class OutboxPromises(Conformance):
         finally:
             for each in waiting:
                 each.cancel()
+        await store.ping()
 
     async def test_who_waits_returns_by_itself(self, store: Store) -> None:
         """An announcement may be lost: waiting ends without one, again and again."""
         for _ in range(3):
             await asyncio.wait_for(store.deliveries.wait(0.001), PATIENCE)
-
-    async def test_who_stops_waiting_takes_nobody_along(self, store: Store) -> None:
-        """A waiter that is cancelled leaves the others waiting, and the store serving."""
-        gone, stays = (asyncio.create_task(store.deliveries.wait(HOUR)) for _ in range(2))
-        for _ in range(10):
-            await asyncio.sleep(0)
-        gone.cancel()
-        with suppress(asyncio.CancelledError):
-            await gone
-        assert not stays.done()
-        while not stays.done():
-            await asyncio.wait_for(store.deliveries.announce(), PATIENCE)
-            await asyncio.sleep(0)
-        await store.ping()

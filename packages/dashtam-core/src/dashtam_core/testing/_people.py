@@ -16,11 +16,11 @@ from dashtam_core.testing._outbox import give_up, heard
 from dashtam_core.testing._shared import (
     ALL,
     NOTHING,
-    PATIENCE,
     BrokenError,
     names_of,
     overviews,
     seen,
+    within,
     write_everything,
 )
 from dashtam_core.testing.samples import (
@@ -49,14 +49,24 @@ KEPT = KeptAnswer(bytes(range(32)), '{ "b" : 1.10,"a":"\\u0000 \\ud800 ' + TEXTS
 
 async def claim(store: Store, subject: Subject, command: str = "import", key: str = KEY) -> KeptAnswer | KeyState:
     """What a unit of its own says of a key."""
-    async with store.unit_of_work(subject) as unit:
-        return await unit.answers.claim(command, key)
+    return await within(store, subject, lambda unit: unit.answers.claim(command, key))
 
 
 async def keep(store: Store, subject: Subject, kept: KeptAnswer = KEPT, key: str = KEY) -> None:
     async with store.unit_of_work(subject) as unit:
         assert await unit.answers.claim("import", key) is KeyState.FREE
         await unit.answers.keep("import", key, kept)
+
+
+async def keys_of(store: Store, subject: Subject, *sought: PersonKey) -> list[PersonKey | None]:
+    """The key of a person, and what they find under the ids of these."""
+    async with store.unit_of_work(subject) as unit:
+        return [await unit.person_keys.current(), *[await unit.person_keys.find(each.key_id) for each in sought]]
+
+
+async def erase(store: Store) -> dict[str, int]:
+    """Erases Ann; answers how much of her there was."""
+    return dict(await within(store, ANN, lambda unit: unit.people.erase()))
 
 
 class AnswerPromises(Conformance):
@@ -82,16 +92,15 @@ class AnswerPromises(Conformance):
     async def test_a_claim_alone_keeps_nothing(self, store: Store) -> None:
         """A key that was claimed and not answered is free for the next, also after its unit was undone."""
         assert await claim(store, ANN) is KeyState.FREE
-        async with store.unit_of_work(ANN) as unit:
-            assert await unit.answers.claim("import", KEY) is KeyState.FREE
-            assert await unit.answers.claim("import", KEY) is KeyState.FREE
-            await unit.answers.keep("import", KEY, KEPT)
-            unit.discard()
-        with suppress(BrokenError):
-            async with store.unit_of_work(ANN) as unit:
-                await unit.answers.claim("import", KEY)
-                await unit.answers.keep("import", KEY, KEPT)
-                raise BrokenError
+        for discarded in (True, False):
+            with suppress(BrokenError):
+                async with store.unit_of_work(ANN) as unit:
+                    claims = [await unit.answers.claim("import", KEY) for _ in range(2)]
+                    assert claims == [KeyState.FREE] * 2
+                    await unit.answers.keep("import", KEY, KEPT)
+                    if not discarded:
+                        raise BrokenError
+                    unit.discard()
         assert await claim(store, ANN) is KeyState.FREE
 
     async def test_an_answer_is_kept_with_the_change(self, store: Store) -> None:
@@ -108,10 +117,8 @@ class AnswerPromises(Conformance):
     @pytest.mark.parametrize("units", [2, 8])
     async def test_of_many_at_once_one_acts(self, store: Store, units: int) -> None:
         """A key in use is held from everybody else, or they wait and get the answer of whoever was first."""
-        together = asyncio.Barrier(units)
 
         async def act(number: int) -> KeptAnswer | KeyState:
-            await asyncio.wait_for(together.wait(), PATIENCE)
             async with store.unit_of_work(ANN) as unit:
                 claimed = await unit.answers.claim("import", KEY)
                 if claimed is KeyState.FREE:
@@ -126,65 +133,44 @@ class AnswerPromises(Conformance):
 
     async def test_different_keys_do_not_hold_each_other(self, store: Store) -> None:
         """Only the same key of the same person and command can be held."""
-
-        async def act(subject: Subject, command: str, key: str) -> KeptAnswer | KeyState:
-            await asyncio.wait_for(together.wait(), PATIENCE)
-            return await claim(store, subject, command, key)
-
         keys = [(ANN, "import", "1"), (ANN, "import", "2"), (ANN, "export", "1"), (BEN, "import", "1")]
-        together = asyncio.Barrier(len(keys))
-        assert await asyncio.gather(*(act(*each) for each in keys)) == [KeyState.FREE] * len(keys)
+        claims = await asyncio.gather(*(claim(store, *each) for each in keys))
+        assert claims == [KeyState.FREE] * len(keys)
 
 
 class KeyPromises(Conformance):
     """A person has one key, and nobody else has it."""
 
     async def test_the_first_key_counts(self, store: Store) -> None:
-        """There is none at first; whoever comes second gets the first one's."""
+        """There is none at first, nor after one was undone; whoever comes second gets the first one's."""
         first, second = PersonKey(new_id(), bytes(range(60))), PersonKey(new_id(), b"second")
+        async with store.unit_of_work(ANN) as unit:
+            await unit.person_keys.add(PersonKey(new_id(), b"undone"))
+            unit.discard()
         async with store.unit_of_work(ANN) as unit:
             assert await unit.person_keys.current() is None
             assert await unit.person_keys.add(first) == first
             assert await unit.person_keys.add(second) == first
-            assert await unit.person_keys.current() == first
         async with store.unit_of_work(ANN) as unit:
             assert await unit.person_keys.add(second) == first
-            assert await unit.person_keys.current() == first
-            assert await unit.person_keys.find(first.key_id) == first
-            assert await unit.person_keys.find(second.key_id) is None
-
-    async def test_a_key_that_was_undone_does_not_count(self, store: Store) -> None:
-        """A unit that is rolled back leaves the person without a key."""
-        async with store.unit_of_work(ANN) as unit:
-            await unit.person_keys.add(PersonKey(new_id(), b"undone"))
-            unit.discard()
-        second = PersonKey(new_id(), b"second")
-        async with store.unit_of_work(ANN) as unit:
-            assert await unit.person_keys.current() is None
-            assert await unit.person_keys.add(second) == second
+        assert await keys_of(store, ANN, first, second) == [first, first, None]
 
     async def test_a_key_is_its_persons_alone(self, store: Store) -> None:
         """Another person neither finds it nor counts it as theirs."""
         hers, his = PersonKey(new_id(), b"hers"), PersonKey(new_id(), b"his")
-        async with store.unit_of_work(ANN) as unit:
-            await unit.person_keys.add(hers)
-        async with store.unit_of_work(BEN) as unit:
-            assert await unit.person_keys.current() is None
-            assert await unit.person_keys.find(hers.key_id) is None
-            assert await unit.person_keys.add(his) == his
+        await within(store, ANN, lambda unit: unit.person_keys.add(hers))
+        assert await keys_of(store, BEN, hers) == [None, None]
+        assert await within(store, BEN, lambda unit: unit.person_keys.add(his)) == his
 
     async def test_keys_made_at_once_are_one(self, store: Store) -> None:
         """Of many who make the person's first key at once, all get the same."""
 
         async def make(number: int) -> PersonKey:
-            await asyncio.wait_for(together.wait(), PATIENCE)
-            async with store.unit_of_work(ANN) as unit:
-                return await unit.person_keys.add(PersonKey(new_id(), bytes([number])))
+            key = PersonKey(new_id(), bytes([number]))
+            return await within(store, ANN, lambda unit: unit.person_keys.add(key))
 
-        together = asyncio.Barrier(8)
         keys = await asyncio.gather(*map(make, range(8)))
-        async with store.unit_of_work(ANN) as unit:
-            assert [await unit.person_keys.current()] * 8 == keys
+        assert await keys_of(store, ANN) * 8 == keys
 
 
 class ErasurePromises(Conformance):
@@ -196,13 +182,11 @@ class ErasurePromises(Conformance):
             async with store.unit_of_work(person) as unit:
                 await write_everything(unit, person)
                 unit.trail.add(entry(user_id=person.user_id))
-        await keep(store, ANN)
-        await keep(store, BEN)
-        async with store.unit_of_work(ANN) as unit:
-            await unit.person_keys.add(key)
+            await keep(store, person)
         (more,) = await have(store, ANN, account("more"))
         await add(store, ANN, more, row("a"), row("b"), row("c"))
         async with store.unit_of_work(ANN) as unit:
+            await unit.person_keys.add(key)
             await unit.accounts.add_balances([balance(more, "1", day) for day in (1, 2)])
             assert await unit.documents.add(document("2"))
             assert await unit.documents.add(document("3"))
@@ -210,19 +194,15 @@ class ErasurePromises(Conformance):
         return key
 
     async def test_everything_of_a_person_is_erased_and_counted(self, store: Store) -> None:
-        """Accounts, transactions, balances, documents and tokens are counted; whatever else there is goes too."""
+        """Accounts, transactions, balances, documents and tokens are counted, all else goes too; others' stay."""
         key = await self._have_two_people(store)
         noted, one = (await rows_of(store, ANN))[-2:], (await overviews(store, ANN))[0].account
-        async with store.unit_of_work(ANN) as unit:
-            paper = await unit.documents.find(document().sha256)
-            erased = await unit.people.erase()
-        assert erased == {"accounts": 2, "transactions": 5, "balances": 3, "documents": 3, "tokens": 2}
-        assert await seen(store, ANN) == NOTHING
-        assert await claim(store, ANN) is KeyState.FREE
-        async with store.unit_of_work(ANN) as unit:
-            assert await unit.person_keys.current() is None
-            assert await unit.person_keys.find(key.key_id) is None
-            assert await unit.tokens.find(token(ANN, "2").token_hash) is None
+        paper = await within(store, ANN, lambda unit: unit.documents.find(document().sha256))
+        assert await erase(store) == {"accounts": 2, "transactions": 5, "balances": 3, "documents": 3, "tokens": 2}
+        assert (await seen(store, ANN), await seen(store, BEN)) == (NOTHING, ALL)
+        assert (await claim(store, ANN), await claim(store, BEN)) == (KeyState.FREE, KEPT)
+        assert await keys_of(store, ANN, key) == [None, None]
+        assert await within(store, ANN, lambda unit: unit.tokens.find(token(ANN, "2").token_hash)) is None
         assert await actions_of(store, user_id=ANN.user_id) == ["open"]
         assert paper is not None
         async with store.unit_of_work(ANN) as unit:
@@ -231,14 +211,6 @@ class ErasurePromises(Conformance):
             await unit.transactions.add(None, {one.account_id: rows})
             assert await unit.documents.add(paper)
         assert await seen(store, ANN) == [1, 2, 1, 0, 0, 0, 0], "nothing comes back with the ids of then"
-
-    async def test_nobody_else_is_erased(self, store: Store) -> None:
-        """Another person has what they had."""
-        await self._have_two_people(store)
-        async with store.unit_of_work(ANN) as unit:
-            await unit.people.erase()
-        assert await seen(store, BEN) == ALL
-        assert await claim(store, BEN) == KEPT
 
     async def test_what_waits_to_be_told_of_a_person_is_erased(self, store: Store) -> None:
         """Events of theirs, dead letters too, are gone; the erasure's own is told, and everybody else's."""
@@ -267,23 +239,22 @@ class ErasurePromises(Conformance):
             await unit.accounts.add_accounts([account("new")])
             unit.discard()
         assert await names_of(store, ANN) == ["account one", "account more"]
-        async with store.unit_of_work(ANN) as unit:
-            assert await unit.person_keys.current() == key
+        assert await keys_of(store, ANN) == [key]
         assert await claim(store, ANN) == KEPT
 
     async def test_who_was_erased_may_come_again(self, store: Store) -> None:
         """The same keys and documents are new to the store afterwards; who has nothing is erased of nothing."""
         await self._have_two_people(store)
         await store.deliveries.register({"watch": ["UserErased"]})
-        erased = dict[str, int]()
         for _ in range(2):
             async with store.unit_of_work(ANN) as unit:
-                erased = dict(await unit.people.erase())
+                await unit.people.erase()
                 unit.outbox.add([event("gone", name="UserErased")])
                 unit.trail.add(entry("erase_user"))
             assert len(await hear_all(store, "watch")) == 1
-        assert erased == {"accounts": 0, "transactions": 0, "balances": 0, "documents": 0, "tokens": 0}
+        assert await erase(store) == dict.fromkeys(
+            ("accounts", "transactions", "balances", "documents", "tokens"), 0
+        )
         assert await actions_of(store, user_id=ANN.user_id) == ["open", "erase_user", "erase_user"]
-        async with store.unit_of_work(ANN) as unit:
-            await write_everything(unit, ANN)
+        await within(store, ANN, lambda unit: write_everything(unit, ANN))
         assert await seen(store, ANN) == ALL

@@ -1,18 +1,20 @@
 """What several suites for stores share: everything a unit can write, and what is left of it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
 import attrs
 
-from dashtam_core.accounts import AccountOverview, TransactionFilter
+from dashtam_core.accounts import AccountOverview, Transaction, TransactionFilter
 from dashtam_core.kernel import Subject
 from dashtam_core.store import Store, UnitOfWork
 from dashtam_core.testing.samples import account, annotation, balance, document, holding, row, token
 
 PATIENCE = 30
 """Seconds after which somebody who is waited for will not come."""
+MANY = 10_000
+"""More than there ever is in a test."""
 ALL, NOTHING = [1, 2, 1, 1, 1, 1, 1], [0] * 7
 """What `seen` tells of what `write_everything` wrote, and of a person who has nothing."""
 
@@ -65,6 +67,28 @@ async def overviews(store: Store, subject: Subject) -> list[AccountOverview]:
 async def names_of(store: Store, subject: Subject) -> list[str]:
     """The names of a person's accounts."""
     return [each.account.name for each in await overviews(store, subject)]
+
+
+def place_of(each: Any) -> Any:
+    """Where the next page begins: after this account, transaction or entry."""
+    match each:
+        case AccountOverview():
+            return each.account.account_id
+        case Transaction():
+            return each.posted_date, each.transaction_id
+        case _:
+            return each.recorded_at, each.entry_id
+
+
+async def pages(read: Callable[..., Awaitable[Sequence[Any]]], limit: int) -> list[Any]:
+    """Everything there is, read so many at a time."""
+    found, after = list[Any](), None
+    while page := await read(after=after, limit=limit):
+        assert len(page) <= limit
+        found += page
+        after = place_of(page[-1])
+        assert len(found) < MANY, "pages come to an end"
+    return found
 
 
 async def cancelled_after(steps: int, work: Coroutine[Any, Any, None]) -> None:

@@ -29,24 +29,6 @@ class StoreConformance(
     none has a suite of its own.
 
     The async fixture `store` yields an open one, empty for each test. Where data outlives the process, the fixture
-    `reopen` gives an async function that closes the store and answers with one on the same data:
-
-        @pytest.fixture
-        async def opened(self):
-            async with AsyncExitStack() as opened:
-                yield opened
-
-        @pytest.fixture
-        async def store(self, opened, tmp_path):
-            return await opened.enter_async_context(open_my_store(tmp_path))
-
-        @pytest.fixture
-        def reopen(self, opened, tmp_path):
-            async def again():
-                await opened.aclose()
-                return await opened.enter_async_context(open_my_store(tmp_path))
-
-            return again
-
+    `reopen` gives an async function that closes the store and answers with one on the same data.
     A test whose promise goes with a capability is skipped, by its name, for a store that does not claim it.
     """

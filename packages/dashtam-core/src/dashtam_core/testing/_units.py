@@ -33,6 +33,12 @@ async def state(store: Store) -> State:
     return await seen(store, ANN), sorted(await actions_of(store)), payloads
 
 
+async def watched(store: Store) -> UnitOfWork:
+    """A unit of Ann's, whose events `watch` wants."""
+    await store.deliveries.register({"watch": ["Noted"]})
+    return store.unit_of_work(ANN)
+
+
 async def write(unit: UnitOfWork) -> None:
     """A change with its entries and its events."""
     await write_everything(unit, ANN)
@@ -62,27 +68,23 @@ async def live(unit: UnitOfWork, steps: str) -> None:
 class UnitPromises(Conformance):
     """A change, its entries and its events are one."""
 
-    @pytest.fixture(autouse=True)
-    async def _watched(self, store: Store) -> None:
-        await store.deliveries.register({"watch": ["Noted"]})
-
     @pytest.mark.parametrize("steps", COMMITTING)
     async def test_leaving_a_unit_commits(self, store: Store, steps: str) -> None:
         """A change, its entries and events are written once, whether or not the unit is flushed before."""
-        await live(store.unit_of_work(ANN), steps)
+        await live(await watched(store), steps)
         assert await state(store) == WHOLE
 
     @pytest.mark.parametrize("steps", UNDOING)
     async def test_a_unit_that_is_undone_leaves_nothing(self, store: Store, steps: str) -> None:
         """One that is discarded, if only before it writes, or raises anything, leaves neither change nor word."""
-        await live(store.unit_of_work(ANN), steps)
+        await live(await watched(store), steps)
         assert await state(store) == NONE
 
     @pytest.mark.parametrize("between", [0, 1])
     @pytest.mark.parametrize("steps", [*COMMITTING, *UNDOING])
     async def test_a_unit_that_was_left_may_be_entered_again(self, store: Store, steps: str, between: int) -> None:
         """Each time is a fresh transaction of the same repositories: nothing of an earlier one comes along."""
-        unit = store.unit_of_work(ANN)
+        unit = await watched(store)
         accounts, trail, outbox = unit.accounts, unit.trail, unit.outbox
         await live(unit, steps)
         for _ in range(between):
@@ -99,18 +101,19 @@ class UnitPromises(Conformance):
     @pytest.mark.parametrize("turns", [0, 1, 2, 3, 5, 8, 13, 21, 34, 55, 89])
     async def test_cancelling_at_any_step_leaves_all_or_nothing(self, store: Store, turns: int) -> None:
         """Wherever a cancellation strikes, the unit is whole or absent, and the store goes on serving."""
-        await cancelled_after(turns, live(store.unit_of_work(ANN), "write flush"))
+        await cancelled_after(turns, live(await watched(store), "write flush"))
         assert await state(store) in (WHOLE, NONE)
         assert await have(store, BEN, account("one"))
 
     async def test_a_unit_that_is_never_entered_touches_nothing(self, store: Store) -> None:
         """Making a unit costs nothing and holds nothing back, however many there are."""
-        made = [store.unit_of_work(ANN) for _ in range(100)]
+        made = [await watched(store) for _ in range(100)]
         await live(made[50], "write")
         assert await state(store) == WHOLE
 
     async def test_maintenance_takes_nothing_that_is_needed(self, store: Store) -> None:
         """Keeping house leaves entries, and events that were not delivered yet."""
+        await watched(store)
         await tell(store, event("waits"))
         await store.audit.record([entry("stays")])
         await store.maintain()

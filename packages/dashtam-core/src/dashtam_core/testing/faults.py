@@ -61,10 +61,7 @@ PLACES: Final[Places] = {
     Fault.DROP: ("unit_of_work.*",),
     Fault.CANCEL: ("unit_of_work.*",),
 }
-"""Where each fault is fair: what a port lets one do again, and what is called in tasks that may be cancelled.
-
-A crash is not among them, since it takes somebody who restarts.
-"""
+"""Where each fault is fair: what may be done again, or be cancelled. A crash takes somebody who restarts."""
 
 
 @attrs.frozen
@@ -153,10 +150,7 @@ class Faults:
 
 
 def faulty[T](adapter: T, plan: Faults, /, name: str = "") -> T:
-    """The adapter, misbehaving by plan: whatever it satisfies, `isinstance` included, this does.
-
-    `name` begins its paths, where one plan is for several adapters.
-    """
+    """The adapter, misbehaving by plan, `isinstance` of the same; `name` begins its paths in the plan."""
     return cast("T", _Faulty(_Place(adapter, plan, plan.life, name)))
 
 

@@ -6,8 +6,7 @@
     assert await add(store, ANN, checking, row("coffee", day=3), row("tea", day=4)) == 2
     assert await texts_of(store, ANN) == ["tea", "coffee"]
 
-Everything has keys and values written by hand, so that no adapter is measured by what it computes itself. A test
-that goes through a whole `Dashtam` brings its data in with `LinesPlugin`, as a statement of `lines(...)`.
+A test that goes through a whole `Dashtam` brings its data in with `LinesPlugin`, as a statement of `lines(...)`.
 """
 
 from datetime import UTC, date, datetime

@@ -1,8 +1,7 @@
 """A simulator: one seed decides in which order a concurrent program runs, and decides it again the same way.
 
-After the deterministic simulation of FoundationDB and TigerBeetle. The program runs on an event loop of its own,
-in which time is virtual and nothing happens by itself: whatever is ready runs in an order drawn from the seed, and
-when nothing is, time leaps to what is due next. An hour of sleeping costs nothing.
+The program runs on an event loop of its own, in which time is virtual: whatever is ready runs in an order drawn
+from the seed, and when nothing is, time leaps to what is due next. An hour of sleeping costs nothing.
 
     def test_two_transfers(seed):
         simulate(transfers(MemoryStore(SimulatedClock())), seed=seed)
@@ -70,10 +69,7 @@ class SimulatedClock:
 
 
 class SimulatedLoop(asyncio.BaseEventLoop):
-    """The event loop of a simulation: what `asyncio.get_running_loop()` answers there.
-
-    It is CPython's own, with another queue of what is ready, and itself in the place of the network.
-    """
+    """The event loop of a simulation: CPython's own, with another queue, and itself in place of the network."""
 
     def __init__(self, seed: int, limit_seconds: float = LIMIT_SECONDS) -> None:
         super().__init__()

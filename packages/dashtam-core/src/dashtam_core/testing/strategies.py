@@ -5,13 +5,12 @@
     @given(strategies.account_batches(account=MINE, max_rows=20))
     def test_what_it_does_with_rows_of_mine(batch): ...
 
-They keep to the conventions of the model, and make what is nasty within them: twins in one batch, several
-statements of one account, amounts of zero and of 38 digits, units outside ISO 4217, pending rows, ids that a bank
-uses again, days and instants from year 1 to 9999. Unknown is None, never empty. Ids are new: as in a program no
-two are the same, and later ones are greater.
+They keep to the conventions of the model, and make what is nasty within them: twins, several statements of one
+account, amounts of zero and of 38 digits, units outside ISO 4217, ids that a bank uses again, days and instants
+from year 1 to 9999. Unknown is None, never empty. Ids are new, and later ones are greater.
 
-What no store must carry as it is they leave out. Of text that is halves of surrogate pairs, which UTF-8 cannot
-express, and U+0000, which PostgreSQL cannot; of instants the very first and last, which stand for infinity there.
+What no store must carry as it is they leave out: halves of surrogate pairs and U+0000 in texts, and the very first
+and last instants, which stand for infinity in PostgreSQL.
 
 A keyword is the name of a field, and what it takes is a value for all or a strategy to draw it from.
 """

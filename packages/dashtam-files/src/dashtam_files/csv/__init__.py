@@ -2,6 +2,6 @@
 
 from dashtam_files.csv._profile import CsvProfile
 from dashtam_files.csv._propose import Proposal, propose
-from dashtam_files.csv._reader import CsvReader
+from dashtam_files.csv._reader import BankCsvReader, CsvReader
 
-__all__ = ["CsvProfile", "CsvReader", "Proposal", "propose"]
+__all__ = ["BankCsvReader", "CsvProfile", "CsvReader", "Proposal", "propose"]

@@ -1,6 +1,5 @@
 """The command `dashtam csv`: how a file can be read, and the profiles there are."""
 
-import json
 from pathlib import Path
 from typing import Annotated, cast
 
@@ -9,12 +8,11 @@ import typer
 from dashtam_core.cli import stop
 from dashtam_core.kernel import Failure
 from dashtam_core.settings import IMPORT_MAX_BYTES
-from dashtam_files.csv._propose import Proposal, propose
+from dashtam_files.csv._propose import propose
 from dashtam_files.csv._reader import CsvReader, built_in
 
 
 def add(app: object) -> None:
-    """Adds `dashtam csv` to the command line."""
     group = typer.Typer(help="CSV files: how one can be read, and the profiles of banks.", no_args_is_help=True)
     group.command("propose")(_propose)
     group.command("profiles")(_profiles)
@@ -25,57 +23,33 @@ def _propose(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A CSV file of a bank.")],
     choose: Annotated[int, typer.Option(help="Which reading, by its number.")] = 0,
     save: Annotated[Path | None, typer.Option(metavar="PATH", help="Write its profile there.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:
     """Show every way a CSV file can be read, why, and its first rows so read; or save one as a profile."""
-    result = propose(_contents(file))
+    try:
+        with file.open("rb") as stream:
+            result = propose(stream.read(IMPORT_MAX_BYTES))
+    except OSError as error:
+        stop(f"{file} cannot be read ({error.strerror}): check its name, and that you may read it", 2)
     if isinstance(result, Failure):
         stop(f"{file}: [{result.failure().code}] {result.failure().message}", 2)
     found = [each for each in enumerate(result.unwrap(), 1) if choose in {0, each[0]}]
     if not found or (save and len(found) > 1):
         stop("say with --choose which of the readings you mean: leave --save out to see them", 2)
     if save:
-        _save(save, found[0][1])
-    if as_json:
-        typer.echo(json.dumps({"readings": [_view(number, each) for number, each in found]}))
-    for number, each in () if as_json or save else found:
-        _line(f"{number}. {each.summary}", *(f"   - {why}" for why in each.evidence))
+        _save(save, found[0][1].profile.to_toml())
+    for number, each in () if save else found:
+        _line(f"{number}. {each.profile.summary}", *(f"   - {why}" for why in each.evidence))
         _line(*(f"   {row.posted_date}  {row.amount!s:>16}  {row.description or ''}" for row in each.preview))
         typer.echo("\n" + each.profile.to_toml())
 
 
-def _contents(file: Path) -> bytes:
-    try:
-        with file.open("rb") as stream:
-            data = stream.read(IMPORT_MAX_BYTES + 1)
-    except OSError as error:
-        stop(f"{file} cannot be read ({error.strerror}): check its name, and that you may read it", 2)
-    if len(data) > IMPORT_MAX_BYTES:
-        stop(f"{file} has more than {IMPORT_MAX_BYTES:,} bytes: download a shorter period", 2)
-    return data
-
-
-def _save(path: Path, proposal: Proposal) -> None:
+def _save(path: Path, profile: str) -> None:
     try:
         with path.open("x", encoding="utf-8") as stream:
-            stream.write(proposal.profile.to_toml())
+            stream.write(profile)
     except OSError as error:
         stop(f"{path} cannot be written ({error.strerror}): name a new file", 2)
     typer.echo(f"saved: dashtam read FILE --profile {path}", err=True)
-
-
-def _view(number: int, proposal: Proposal) -> dict[str, object]:
-    rows = [(row.posted_date, row.amount.text, row.amount.currency, row.description) for row in proposal.preview]
-    return {
-        "number": number,
-        "summary": proposal.summary,
-        "evidence": list(proposal.evidence),
-        "profile": proposal.profile.to_toml(),
-        "preview": [
-            {"date": str(day), "amount": amount, "currency": str(currency), "description": text}
-            for day, amount, currency, text in rows
-        ],
-    }
 
 
 def _line(*lines: str) -> None:

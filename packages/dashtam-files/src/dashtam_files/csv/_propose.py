@@ -1,47 +1,33 @@
 """What a file's content says of how it is meant: every reading that fits, with its reasons."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
-from itertools import combinations, islice, product
-from typing import Final
+from itertools import islice, permutations, product
+from typing import Any, Final
 
 import attrs
 
 from dashtam_core.accounts import ImportCode, ImportFailed, TransactionData
-from dashtam_core.kernel import ISO_4217, Result, Success
+from dashtam_core.kernel import ISO_4217, Failure, Result, Success
 from dashtam_files._answers import refused
-from dashtam_files._warnings import Warnings
-from dashtam_files.csv._content import WORDS, Chain, amount, chain, date_order, decimal_mark, is_sorted
-from dashtam_files.csv._days import day_and_instant, fitting_orders
-from dashtam_files.csv._layout import Layout, layout
+from dashtam_files._text import decoded
+from dashtam_files.csv import _cells, _table
+from dashtam_files.csv._cells import amount, day_of, fitting_orders, simple, words
 from dashtam_files.csv._profile import Column, CsvProfile, plain
-from dashtam_files.csv._rows import Rows
-from dashtam_files.csv._sheet import Sheet, UnreadableError
-from dashtam_files.csv._table import MAX_ROWS, MOST, Table, is_number, table
-from dashtam_files.csv._vocabulary import is_english, sides, simple
+from dashtam_files.csv._rows import MONEY, Rows
+from dashtam_files.csv._table import Row, Sheet, Table, UnreadableError
 
+_MOST: Final = 0.95
+_MAX_CELLS: Final = 20_000  # that are looked at to find out how a file is meant
+_MAX_NUMBERS: Final = 10  # columns that are tried as amount and as balance
 _PREVIEW: Final = 5
-_MAX_NUMBERS: Final = 12
-"""Most columns of numbers that are tried as amount and as balance."""
-_PROBED: Final = 100
+# How sure a way to take the amounts is: by words or two columns, by one, by none, by nothing but a balance.
 _NAMED, _AMOUNT, _UNNAMED, _PROOF = range(4)
-"""How sure a way to take the amounts is: by words or two columns, by one, by none, by nothing but a balance."""
 _DATES: Final = ("date", None, "transaction_date", "value_date")
-_MONEY: Final = ("amount", "debit", "credit", "balance")
 _TEXTS: Final = ("description", "payee", "memo")
-_SINGLE: Final = {"id", "reference", "type", "category", "check_number", "bic", "original_currency"}
-_PENDING: Final = (
-    "pending",
-    "vorgemerkt",
-    "umsatz vorgemerkt",
-    "en attente",
-    "pendiente",
-    "authorised",
-    "authorized",
-)
-_DROPPED: Final = ("reverted", "declined", "failed", "denied", "cancelled", "canceled", "rejected")
+_OTHERS: Final = ("date", "indicator", "other", *MONEY[:3])  # what no header alone gives a use
 
 
 @attrs.frozen
@@ -52,290 +38,215 @@ class Proposal:
     evidence: Sequence[str]
     preview: Sequence[TransactionData]
 
-    @property
-    def summary(self) -> str:
-        """The reading in a few words: how days and amounts are meant."""
-        columns = self.profile.columns
-        money = " and ".join(f"{key} {_title(columns[key][0])}" for key in _MONEY[:3] if key in columns)
-        turned = ", positive where money leaves" if self.profile.flip else ""
-        return f"days {WORDS[self.profile.dates or 'YMD']}, {money}{turned}"
-
 
 def propose(data: bytes, /) -> Result[Sequence[Proposal], ImportFailed]:
     """Every reading of the file that fits, best first; more than one where the content does not decide.
 
     FORMAT_UNKNOWN where no row has a day and an amount.
     """
-    return proposals(Sheet.of(data))
-
-
-def proposals(sheet: Sheet) -> Result[Sequence[Proposal], ImportFailed]:
-    """As `propose`, for a file that is decoded already."""
     try:
-        seen = table(sheet)
-        readings = _readings(seen) if seen else ()
-        found = [proposal for profile, why in readings if (proposal := _proposal(profile, why, sheet))]
+        table = _table.by_bookings(Sheet(decoded(data)))
+        if table and (found := list(_readings(_Sample.of(table)))):
+            return Success(found)
     except UnreadableError as error:
-        return refused(error.failed.code, error.failed.message)
-    if not found:
-        return refused(
-            ImportCode.FORMAT_UNKNOWN,
-            "the file has no column of days beside one of amounts: export another format, or write a profile",
-        )
-    return Success(found)
+        return Failure(error.failed)
+    why = "the file has no column of days beside one of amounts: export another format, or write a profile"
+    return refused(ImportCode.FORMAT_UNKNOWN, why)
 
 
-def settled(laid: Layout, sheet: Sheet) -> Result[tuple[str, str | None], ImportFailed]:
-    """The order of the dates and the decimal mark: the profile's, or else those that the content proves."""
-    profile, below = laid.profile, 0 if laid.header is None else laid.header + 1
-    rows = [row for _, row in islice(sheet.rows(laid.delimiter), MAX_ROWS)][below:]
-    cells = {key: [laid.text(row, key) or "" for row in rows] for key in laid.places}
-    dates = [column for key, column in cells.items() if key.endswith("date")]
-    order = date_order(dates, english=is_english(laid.names))
-    mark = decimal_mark(cell for key in _MONEY for cell in cells.get(key, ()))
-    for given, found, key in ((profile.dates, order, "dates"), (profile.decimal, mark, "decimal")):
-        if not given and len(found.fits) > 1:
-            advice = f"take its profile from dashtam csv profiles, add {key} to it, and give it with --profile"
-            return refused(ImportCode.READING_AMBIGUOUS, f"{profile.name}: {found.why}; {advice}")
-    return Success((profile.dates or order.fits[0], profile.decimal or mark.fits[0]))
-
-
-def _title(column: Column) -> str:
-    return f"column {column}" if isinstance(column, int) else repr(column)
-
-
-def _proposal(profile: CsvProfile, why: Sequence[str], sheet: Sheet) -> Proposal | None:
-    if (laid := layout(profile, sheet)) is None:
-        return None
-    rows = Rows(laid, Warnings(), profile.decimal, profile.dates or "YMD")
-    preview = [row for _, row in islice(rows.transactions(sheet.rows(laid.delimiter)), _PREVIEW)]
-    return Proposal(profile, why, preview) if preview else None
+def settled(profile: CsvProfile, table: Table) -> Sequence[CsvProfile]:
+    """The profile with every order of the dates and decimal mark that it leaves open and the content allows."""
+    reader = Rows(table, profile)
+    said = [reader.said(row) for row in _Sample.of(table).rows]
+    columns = [[each.get(key, "") for each in said] for key in ("date", "value_date", "transaction_date")]
+    orders = [profile.dates] if profile.dates else _cells.date_order(columns, table.names)[0]
+    numbers = [each[key] for each in said for key in MONEY if key in each]
+    marks = [profile.decimal] if profile.decimal else _cells.decimal_mark(numbers)[0]
+    return [attrs.evolve(profile, dates=order, decimal=mark) for order, mark in product(orders, marks)]
 
 
 @attrs.frozen
-class _Way:
-    """One way to take the amounts: the columns by what they mean, and each row's amount."""
+class _Sample:
+    table: Table
+    rows: Sequence[Row]
+    columns: Sequence[Sequence[str]]
+    means: Sequence[str | None]
 
-    rank: int
-    """How sure the header makes it; the lowest counts, unless a running balance proves another."""
-    columns: Mapping[str, int]
-    amounts: Sequence[Decimal | None]
-    why: str
-    flip: bool = False
-    words: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict[str, tuple[str, ...]])
+    @classmethod
+    def of(cls, table: Table) -> "_Sample":
+        below = table.sheet.beginnings[table.delimiter][len(table.above) :]
+        columns = max(_table.width(below), len(table.names), 1)
+        looked_at = _table.looked_at(islice(table.rows(), _MAX_CELLS // columns))
+        rows = [row for row in looked_at if _table.is_booking(row)]
+        cells = [[row[at] if at < len(row) else "" for row in rows] for at in range(columns)]
+        names = [*(_cells.meaning(each)[0] for each in table.names), *[None] * columns]
+        return cls(table, rows, cells, names[:columns])
+
+    def column(self, at: int) -> Column:
+        name = " ".join("".join(self.table.names[at : at + 1]).split())
+        alone = [plain(each) for each in self.table.names].count(plain(name)) == 1
+        return name if name and name.isprintable() and alone else at + 1
+
+    def share(self, at: int, fits: Callable[[str], object]) -> float:
+        filled = [cell for cell in self.columns[at] if cell]
+        return sum(bool(fits(cell)) for cell in filled) / len(filled) if filled else 0
+
+    def filled(self, at: int) -> float:
+        return sum(map(bool, self.columns[at])) / len(self.columns[at])
+
+
+def _readings(seen: _Sample) -> Iterator[Proposal]:
+    every = range(len(seen.columns))
+    dates = [at for at in every if seen.share(at, fitting_orders) > _MOST]
+    named = (at for kind in _DATES for at in dates if seen.means[at] == kind and seen.filled(at) > _MOST)
+    booked = next(named, None)
+    if booked is None:
+        return
+    orders, day_why = _cells.date_order([seen.columns[at] for at in dates], seen.table.names)
+    money = [at for at in every if at not in dates and seen.means[at] in {*MONEY, None}]
+    printed = [at for at in money if seen.share(at, _table.is_number) > _MOST]
+    empty = [at for at in money if seen.means[at] and not seen.filled(at)]
+    numbers = sorted((*printed, *empty), key=lambda at: seen.means[at] is None)[:_MAX_NUMBERS]
+    marks, mark_why = _cells.decimal_mark(cell for at in numbers for cell in seen.columns[at])
+    for order, mark in product(orders, marks):
+        start = CsvProfile(name="", columns={}, dates=order, decimal=mark, delimiter=seen.table.delimiter)
+        days = [day_of(cell, order) for cell in seen.columns[booked]]
+        values = {at: [amount(cell, mark) for cell in seen.columns[at]] for at in numbers}
+        for way in _best(seen, start, days, values):
+            columns = _columns(seen, {"date": booked, **way.columns}, dates)
+            profile = _profile(seen, attrs.evolve(start, **way.more), columns)
+            if table := _table.by_profile(profile, seen.table.sheet):
+                preview = [row for _, row in islice(Rows(table, profile).transactions(), _PREVIEW)]
+                why = f"{seen.column(booked)!r} is the day: {day_why}", mark_why, way.why
+                yield Proposal(profile, why, preview)
 
 
 type _Values = Mapping[int, Sequence[Decimal | None]]
 
 
-def _readings(seen: Table) -> Iterator[tuple[CsvProfile, list[str]]]:
-    every = range(len(seen.columns))
-    dates = [at for at in every if seen.share(at, lambda cell: bool(fitting_orders(cell))) > MOST]
-    booked = _booking_date(seen, dates)
-    if booked is None:
-        return
-    orders = date_order([seen.columns[at] for at in dates], english=is_english(seen.names))
-    numbers = [at for at in every if at not in dates and _may_be_money(seen, at)]
-    numbers = sorted(numbers, key=lambda at: seen.means(at) is None)[:_MAX_NUMBERS]
-    marks = decimal_mark(cell for at in numbers for cell in seen.columns[at])
-    for order, mark in product(orders.fits, marks.fits):
-        days = [day_and_instant(cell, order)[0] for cell in seen.columns[booked]]
-        values = {at: [amount(cell, mark) for cell in seen.columns[at]] for at in numbers}
-        for way in _ways(seen, values, days):
-            columns = {"date": booked, **way.columns}
-            profile = _profile(seen, columns, dates, dates_order=order, mark=mark, way=way)
-            yield profile, [f"{_title(seen.column(booked))} is the day: {orders.why}", marks.why, way.why]
+@attrs.frozen
+class _Way:
+    """One way to take the amounts: the lowest rank counts, unless more balances agree with another."""
+
+    rank: int
+    why: str
+    columns: Mapping[str, int]
+    more: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
+    amounts: Sequence[Decimal | None] = ()
+    agreeing: int = 0
 
 
-def _booking_date(seen: Table, dates: Sequence[int]) -> int | None:
-    """The column of the day: by its name, else the one in order, else the first."""
-    for kind in _DATES:
-        if named := [at for at in dates if seen.filled(at) > MOST and seen.means(at) == kind]:
-            return next(
-                (at for at in named if is_sorted(list(filter(None, map(_any_day, seen.columns[at]))))), named[0]
-            )
-    return None
+def _best(seen: _Sample, start: CsvProfile, days: Sequence[date | None], values: _Values) -> Iterable[_Way]:
+    """The ways that a running balance proves, or else those that the header names; one for each result."""
+    ways = [one for way in _ways(seen, start, values) for one in _with_balance(seen, way, days, values)]
+    least = min(((-way.agreeing, way.rank) for way in ways), default=(0, _PROOF))
+    fitting = [way for way in ways if (-way.agreeing, way.rank) == least < (0, _PROOF)]
+    return {tuple(way.amounts): way for way in fitting}.values()
 
 
-def _any_day(cell: str) -> date | None:
-    return next((day_and_instant(cell, order)[0] for order in sorted(fitting_orders(cell))), None)
+def _ways(seen: _Sample, start: CsvProfile, values: _Values) -> Iterator[_Way]:
+    for way in (*_indicated(seen, values), *_paired(seen, values), *_signed(seen, values)):
+        columns = {key: (at + 1,) for key, at in way.columns.items()}
+        reader = Rows(seen.table, attrs.evolve(start, columns=columns, **way.more))
+        amounts = [reader.amount(reader.said(row)) for row in seen.rows]
+        printed = values[way.columns["amount"]] if "amount" in way.columns else amounts
+        signs = {(one < 0, two < 0) for one, two in zip(printed, amounts, strict=True) if one and two}
+        # Money that left is printed with one sign, and so is money that came in.
+        one_sign = len(signs) == len({two for _, two in signs})
+        if one_sign and sum(each is not None for each in amounts) > _MOST * len(amounts):
+            yield attrs.evolve(way, amounts=amounts)
 
 
-def _may_be_money(seen: Table, at: int) -> bool:
-    """Numbers of which the header says nothing else, or nothing at all where it names amounts."""
-    known = seen.means(at)
-    if not any(seen.columns[at]):
-        return known in _MONEY
-    return known in {*_MONEY, None} and seen.share(at, is_number) > MOST
+def _with_balance(seen: _Sample, way: _Way, days: Sequence[date | None], values: _Values) -> Iterator[_Way]:
+    """The way beside each column of numbers that may be the balance, and how many of them agree."""
+    free = {at: seen.means[at] for at in values if at not in way.columns.values()}
+    yield way
+    for at in (at for at, known in free.items() if known in {"balance", None}):
+        rows = zip(days, way.amounts, values[at], strict=True)
+        found = _cells.chain([(day, change, left) for day, change, left in rows if day and change is not None])
+        if found.agreeing * 10 >= found.links * 9 and found.links > (free[at] is None):
+            why = f"{way.why}; the balance in {seen.column(at)!r} agrees in {found.agreeing} of {found.links} rows"
+            yield attrs.evolve(way, why=why, columns={**way.columns, "balance": at}, agreeing=found.agreeing)
 
 
-def _ways(seen: Table, values: _Values, days: Sequence[date | None]) -> Iterable[_Way]:
-    """The ways to take the amounts: those that a running balance proves, or else those the header names."""
-    ways = [*_indicated(seen, values), *_paired(seen, values), *_signed(seen, values)]
-    proven: list[tuple[Chain, _Way]] = []
-    for way, at in product(ways, values):
-        if at not in way.columns.values() and seen.means(at) in {"balance", None}:
-            rows = zip(days, way.amounts, values[at], strict=True)
-            steps = [(day, change, left) for day, change, left in rows if day and change is not None]
-            links = chain(steps) if chain(steps[:_PROBED]).may_prove else Chain(0, 0, newest_first=False)
-            agrees = f"the balance in {_title(seen.column(at))} agrees in {links.agreeing} of {links.links} rows"
-            if links.proves or (seen.means(at) == "balance" and 0 < links.links == links.agreeing):
-                proven.append(
-                    (links, attrs.evolve(way, columns={**way.columns, "balance": at}, why=f"{way.why}; {agrees}"))
-                )
-    best = max(((links.agreeing, -way.rank) for links, way in proven), default=None)
-    fitting = [way for links, way in proven if (links.agreeing, -way.rank) == best]
-    rank = min((way.rank for way in ways), default=_PROOF)
-    if not proven and rank < _PROOF:
-        printed = [("balance", at) for at in values if seen.means(at) == "balance"][:1]
-        named = (way for way in ways if way.rank == rank)
-        fitting = [attrs.evolve(way, columns=dict([*way.columns.items(), *printed])) for way in named]
-    unlike: dict[tuple[Decimal | None, ...], _Way] = {}
-    for way in fitting:
-        unlike.setdefault(tuple(way.amounts), way)
-    return unlike.values()
+def _full(seen: _Sample, values: _Values) -> Iterable[int]:
+    known = {"amount", None} if "debit" in seen.means else {"amount", "credit", None}
+    return [at for at in values if seen.means[at] in known and seen.filled(at) > _MOST]
 
 
-def _full(seen: Table, values: _Values) -> Iterable[int]:
-    """The columns that may hold every row's amount."""
-    alone = not any(seen.means(at) == "debit" for at in range(len(seen.names)))
-    known = {"amount", None, *(["credit"] if alone else [])}
-    return [at for at in values if seen.filled(at) > MOST and seen.means(at) in known]
-
-
-def _indicated(seen: Table, values: _Values) -> Iterator[_Way]:
+def _indicated(seen: _Sample, values: _Values) -> Iterator[_Way]:
     """An amount beside a column of words such as debit and credit, or of one of them and nothing."""
-    for at in range(len(seen.columns)):
-        words, said = _sides_in(seen, at)
-        for of in _full(seen, values) if words and at not in values else ():
-            pairs = list(zip(values[of], said, strict=True))
-            signs = {(one < 0, side) for one, side in pairs if one and side}
-            # Each side is printed with one sign, whichever.
-            if len(signs) == len({side for _, side in signs}):
-                sizes = ((abs(one), side) if one is not None and side else (None, side) for one, side in pairs)
-                signed = [-one if one and side == "debit" else one for one, side in sizes]
-                why = f"{_title(seen.column(at))} says which way {_title(seen.column(of))} went"
-                yield _Way(
-                    _NAMED if seen.means(of) else _AMOUNT,
-                    {"amount": of, "indicator": at},
-                    signed,
-                    why,
-                    words=words,
-                )
+    for at, cells in enumerate(seen.columns):
+        side = {cell: words("sides").get(simple(cell).replace(" ", "") or cell) for cell in cells}
+        if seen.means[at] in {"indicator", "bank_transaction_code", None} and seen.share(at, side.get) > _MOST:
+            debit, credit = (
+                tuple(sorted(each for each in side if side[each] == key)) for key in ("debit", "credit")
+            )
+            for of in _full(seen, values):
+                why = f"{seen.column(at)!r} says which way {seen.column(of)!r} went"
+                columns, said = {"amount": of, "indicator": at}, {"debit_words": debit, "credit_words": credit}
+                yield _Way(_NAMED if seen.means[of] else _AMOUNT, why, columns, said)
 
 
-def _sides_in(seen: Table, at: int) -> tuple[Mapping[str, tuple[str, ...]], Sequence[str | None]]:
-    """The words of a column that say a side, and each row's side; no words if it is no such column."""
-    known = {word: side for side, words in sides().items() for word in words}
-    cells = [_bare(cell) for cell in seen.columns[at]]
-    if (
-        seen.means(at) not in {"indicator", "type", None}
-        or seen.share(at, lambda cell: _bare(cell) in known) <= MOST
-    ):
-        return {}, ()
-    words = {side: tuple(sorted({each for each in cells if known.get(each) == side})) for side in sides()}
-    if all(cells):
-        return {side: given or tuple(sides()[side]) for side, given in words.items()}, [
-            known.get(each) for each in cells
-        ]
-    blank = "credit" if words["debit"] else "debit"
-    return {} if all(words.values()) else words, [known.get(each) if each else blank for each in cells]
+def _paired(seen: _Sample, values: _Values) -> Iterator[_Way]:
+    for out, income in permutations(values, 2):
+        kinds = seen.means[out], seen.means[income]
+        bare = kinds == (None, None) and max(seen.filled(out), seen.filled(income)) < _MOST
+        if bare or kinds == ("debit", "credit"):
+            why = f"{seen.column(out)!r} is money that left, {seen.column(income)!r} that came in"
+            yield _Way(_UNNAMED if bare else _NAMED, why, {"debit": out, "credit": income})
 
 
-def _bare(cell: str) -> str:
-    return cell if cell in {"+", "-"} else simple(cell).replace(" ", "")
-
-
-def _paired(seen: Table, values: _Values) -> Iterator[_Way]:
-    """Two columns of which each row fills one: money that left, money that came in."""
-    named = ([at for at in values if seen.means(at) == side] for side in ("debit", "credit"))
-    bare = [at for at in values if seen.means(at) is None and 0 < seen.filled(at) < MOST]
-    unnamed = [pair for one, two in combinations(bare, 2) for pair in ((one, two), (two, one))]
-    for rank, pairs in ((_NAMED, product(*named)), (_UNNAMED, unnamed)):
-        for out, income in pairs:
-            both = list(zip(values[out], values[income], strict=True))
-            if sum(bool(one) is not bool(two) for one, two in both) > MOST * len(both):
-                signed = [-abs(one) if one else abs(two) if two else None for one, two in both]
-                why = f"{_title(seen.column(out))} is money that left, {_title(seen.column(income))} that came in"
-                yield _Way(rank, {"debit": out, "credit": income}, signed, why)
-
-
-def _signed(seen: Table, values: _Values) -> Iterator[_Way]:
+def _signed(seen: _Sample, values: _Values) -> Iterator[_Way]:
     """One column with signs; where few are negative, a card that prints purchases positive is thinkable too."""
     for at in _full(seen, values):
         numbers = [number for number in values[at] if number]
         negative = sum(number < 0 for number in numbers)
         sure = negative * 2 > len(numbers) or all(cell[:1] in {"", "+", "-"} for cell in seen.columns[at])
-        rank = _AMOUNT if seen.means(at) else _UNNAMED
-        why = f"{negative} of {len(numbers)} amounts in {_title(seen.column(at))} are negative"
-        yield _Way(rank, {"amount": at}, values[at], f"{why}: money that left")
-        turned = [None if number is None else -number for number in values[at]]
-        why = f"{why}: money that came in, as on a card"
-        yield _Way(_PROOF if sure else rank, {"amount": at}, turned, why, flip=True)
+        rank = _AMOUNT if seen.means[at] else _UNNAMED
+        why = f"{negative} of {len(numbers)} amounts in {seen.column(at)!r} are negative: money that"
+        yield _Way(rank, f"{why} left", {"amount": at})
+        yield _Way(_PROOF if sure else rank, f"{why} came in, as on a card", {"amount": at}, {"flip": True})
 
 
-def _profile(
-    seen: Table, columns: Mapping[str, int], dates: Sequence[int], *, dates_order: str, mark: str | None, way: _Way
-) -> CsvProfile:
-    named: dict[str, tuple[int, ...]] = {key: (at,) for key, at in columns.items()}
-    taken = {*columns.values(), *dates}
-    # Of two columns that name the account, the one with its number counts.
-    for at in sorted(
-        range(len(seen.columns)), key=lambda at: seen.means(at) == "account" and not _has_digits(seen, at)
-    ):
-        known = seen.means(at) if at in dates else None if at in taken else _single_meaning(seen, at)
-        if known and known not in named and (known.endswith("date") or at not in dates):
-            named[known] = (at,)
-            taken.add(at)
-    named |= _texts(seen, taken)
-    header = tuple(name for at in range(len(seen.names)) if isinstance(name := seen.column(at), str))
-    status = {simple(cell) for at in named.get("status", ()) for cell in seen.columns[at]}
-    known_by = "\n".join(map(plain, header)) or repr((seen.delimiter, dates_order, sorted(named.items())))
-    digest = hashlib.sha256(known_by.encode()).hexdigest()
-    return CsvProfile(
-        name=f"table {digest[:6]}",
+def _profile(seen: _Sample, start: CsvProfile, found: Mapping[str, Sequence[int]]) -> CsvProfile:
+    status = sorted({cell for at in found.get("status", ()) for cell in seen.columns[at]})
+    kinds = [words("status").get(simple(each)) for each in status]
+    header = tuple(name for at in range(len(seen.table.names)) if isinstance(name := seen.column(at), str))
+    known_by = "\n".join(map(plain, header)) or repr((start.delimiter, start.dates, sorted(found.items())))
+    return attrs.evolve(
+        start,
+        name=f"table {hashlib.sha256(known_by.encode()).hexdigest()[:6]}",
         header=header,
-        columns={key: tuple(map(seen.column, found)) for key, found in named.items()},
-        delimiter=seen.delimiter,
-        dates=dates_order,
-        decimal=mark,
-        flip=way.flip,
-        debit_words=way.words.get("debit", ()),
-        credit_words=way.words.get("credit", ()),
-        pending=tuple(word for word in _PENDING if word in status),
-        dropped=tuple(word for word in _DROPPED if word in status),
-        continued=seen.continued,
+        columns={key: tuple(map(seen.column, places)) for key, places in found.items()},
+        pending=tuple(each for each, kind in zip(status, kinds, strict=True) if kind == "pending"),
+        dropped=tuple(each for each, kind in zip(status, kinds, strict=True) if kind == "dropped"),
     )
 
 
-def _has_digits(seen: Table, at: int) -> bool:
-    return any(map(str.isdigit, "".join(seen.columns[at][:1])))
+def _columns(seen: _Sample, money: Mapping[str, int], dates: Sequence[int]) -> Mapping[str, Sequence[int]]:
+    found = {key: [at] for key, at in money.items()}
+    others = [at for at, cells in enumerate(seen.columns) if at not in money.values() and any(cells)]
+    # Of two columns that name the account, the one with its number counts.
+    for at in sorted(others, key=lambda at: not any(map(str.isdigit, seen.columns[at][0]))):
+        known = _meaning(seen, at) or ""
+        if known in _TEXTS:
+            found[known] = sorted([*found.get(known, ()), at])
+        elif known and known not in _OTHERS and known.endswith("date") is (at in dates):
+            found.setdefault(known, [at])
+    if found.keys().isdisjoint(_TEXTS):
+        lettered = [at for at in others if seen.share(at, lambda cell: any(map(str.isalpha, cell)))]
+        free = [at for at in lettered if not _meaning(seen, at)]
+        varied = sorted(free, key=lambda at: -sum(map(len, set(seen.columns[at]))))[:2]
+        found |= {"description": sorted(varied)} if varied else {}
+    return found
 
 
-def _single_meaning(seen: Table, at: int) -> str | None:
-    """What a column holds by its header, if its content agrees."""
-    known, cells = seen.means(at), set(seen.columns[at])
-    if cells == {""}:
-        return None
-    if known != "original_currency" and seen.share(at, ISO_4217.__contains__) > MOST:
+def _meaning(seen: _Sample, at: int) -> str | None:
+    known, different, rows = seen.means[at], len(set(seen.columns[at])), len(seen.rows)
+    if known != "original_currency" and seen.share(at, ISO_4217.__contains__) > _MOST:
         return "currency"
-    if known == "original_amount" and seen.share(at, is_number) > MOST:
-        return known
     if known in {"account", "counterparty_account"}:
-        rows = len(seen.columns[at])
-        few = rows // 2 + 1 if known == "account" else rows // 3 if simple(seen.names[at]) == "iban" else 0
-        return "account" if seen.filled(at) > MOST and len(cells) <= few else "counterparty_account"
-    if known == "status" and {simple(cell) for cell in cells} & {*_PENDING, *_DROPPED}:
-        return known
-    return known if known in _SINGLE else None
-
-
-def _texts(seen: Table, taken: set[int]) -> Mapping[str, tuple[int, ...]]:
-    """The columns of words: those the header names, else the two most varied."""
-    free = [at for at in range(len(seen.columns)) if at not in taken and any(seen.columns[at])]
-    named = {key: tuple(at for at in free if seen.means(at) == key) for key in _TEXTS}
-    if any(named.values()):
-        return {key: found for key, found in named.items() if found}
-    words = [at for at in free if seen.means(at) is None and any(map(str.isalpha, "".join(seen.columns[at])))]
-    varied = sorted(words, key=lambda at: -sum(map(len, set(seen.columns[at]))))[:2]
-    return {"description": tuple(sorted(varied))} if varied else {}
+        few = rows // 2 + 1 if known == "account" else rows // 3 if simple(seen.table.names[at]) == "iban" else 0
+        return "account" if seen.filled(at) > _MOST and different <= few else "counterparty_account"
+    return known

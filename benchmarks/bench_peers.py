@@ -1,6 +1,6 @@
 """Real statement files, read by Dashtam and by the libraries that people use instead.
 
-Run: `.venv/bin/python benchmarks/bench_peers.py FOLDER`, by default on the corpus of the tests. In the folder, each
+Run: `.venv/bin/python benchmarks/bench_peers.py FOLDER`, by default on the corpus of the tests. In it, each
 format has a folder of statements, and each statement an `.expected.json` beside it: the values that several
 independent parsers agreed on. The libraries are installed at the versions below into an environment that is thrown
 away. Prints the table of the documentation.

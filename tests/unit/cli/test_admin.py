@@ -108,8 +108,10 @@ def test_plugins_as_a_table() -> None:
             "files",
             f"dashtam-files {version('dashtam-files')}",
             "yes",
-            "command csv, reader ofx, reader camt, reader mt940, reader qif, reader csv, "
-            "writer ofx, writer csv, writer beancount",
+            (
+                "command csv, reader ofx, reader camt, reader mt940, reader qif, reader csv, "
+                "writer ofx, writer csv, writer beancount"
+            ),
         ],
     ]
     assert "reserved: the command 'import' is the application's own, and claimed by Clashing" in result.stdout

@@ -41,12 +41,18 @@ class Person:
     token: str
     http: httpx.AsyncClient
 
+    async def post(self, path: str, body: object) -> httpx.Response:
+        return await self.http.post(path, json=body)
+
     async def get(self, path: str, **query: object) -> httpx.Response:
         return await self.http.get(path, params={name: str(value) for name, value in query.items()})
 
-    async def upload(self, data: bytes, filename: str = "june.lines", *, key: str | None = None) -> httpx.Response:
+    async def upload(
+        self, data: bytes, filename: str = "june.lines", *, key: str | None = None, profile: str | None = None
+    ) -> httpx.Response:
         headers = {} if key is None else {"idempotency-key": key}
-        return await self.http.post("/v1/imports", files={"file": (filename, data)}, headers=headers)
+        form = None if profile is None else {"profile": profile}
+        return await self.http.post("/v1/imports", files={"file": (filename, data)}, data=form, headers=headers)
 
 
 async def token_of(dashtam: Dashtam, name: str) -> str:

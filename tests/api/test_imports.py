@@ -136,3 +136,30 @@ async def test_a_bug_is_answered_without_a_word_of_it(
 async def test_an_unknown_import_is_not_found(ann: Person) -> None:
     """An id that was never given out answers 404."""
     problem(await ann.get("/v1/imports/0198a000-0000-7000-8000-000000000000"), 404, "import_not_found")
+
+
+async def test_a_profile_is_handed_on(ann: Person) -> None:
+    """The part beside the file goes to the reader that it names; here no reader takes any."""
+    problem(await ann.upload(JUNE, profile='format = "lines"'), 422, "profile_invalid")
+    problem(await ann.upload(JUNE, profile="no toml"), 422, "profile_invalid")
+    assert (await ann.get("/v1/accounts")).json()["items"] == []
+
+
+async def test_an_imported_file_is_read_again(ann: Person) -> None:
+    """The kept bytes are read once more: the report is new, the rows are those there were."""
+    made = (await ann.upload(JUNE)).json()
+    before = (await ann.get("/v1/transactions")).json()["items"]
+    again = await ann.post(f"/v1/imports/{made['import_id']}/readings", {})
+    assert again.status_code == 200
+    report = again.json()
+    assert (report["import_id"], report["already_imported"]) == (made["import_id"], False)
+    assert (report["added"], report["skipped"], report["filename"]) == (0, 2, made["filename"])
+    assert (await ann.get("/v1/transactions")).json()["items"] == before
+    refused = await ann.post(f"/v1/imports/{made['import_id']}/readings", {"profile": "no toml"})
+    problem(refused, 422, "profile_invalid")
+
+
+async def test_nobody_reads_anothers_file_again(ann: Person, bob: Person) -> None:
+    """To anybody else the import is not there."""
+    made = (await ann.upload(JUNE)).json()
+    problem(await bob.post(f"/v1/imports/{made['import_id']}/readings", {}), 404, "import_not_found")

@@ -81,3 +81,22 @@ def test_each_subject_has_a_store_of_its_own(dashtam: CommandLine, monkeypatch: 
     assert dashtam.json("accounts")["items"] == []
     (imported,) = dashtam.json("import", "january.lines")["imports"]
     assert (imported["already_imported"], len(dashtam.json("accounts")["items"])) == (False, 1)
+
+
+def test_a_file_is_read_again_by_its_id(dashtam: CommandLine) -> None:
+    """What an import prints as its id is what --again takes; an id that is none ends it with 2."""
+    (made,) = dashtam.json("import", "january.lines")["imports"]
+    (again,) = dashtam.json("import", "--again", made["import_id"])["imports"]
+    assert (again["import_id"], again["already_imported"], again["added"]) == (made["import_id"], False, 0)
+    assert dashtam("import", "--again", "january.lines").exit_code == 2
+    unknown = dashtam("import", "--again", "01990c4e-0000-7000-8000-000000000000")
+    assert (unknown.exit_code, "[import_not_found]" in unknown.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("command", ["read", "import"])
+def test_a_profile_is_read_from_its_file(dashtam: CommandLine, folder: Path, command: str) -> None:
+    """It goes to the reader that it names; a profile that is not there ends the command."""
+    (folder / "bank.toml").write_text('format = "lines"')
+    refused = dashtam(command, "january.lines", "--profile", "bank.toml")
+    assert (refused.exit_code, "[profile_invalid]" in refused.stderr) == (2, True)
+    assert dashtam(command, "january.lines", "--profile", "none.toml").exit_code == 2

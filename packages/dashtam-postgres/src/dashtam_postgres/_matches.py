@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import Final
 
 import attrs
-from dashtam_core.portfolio import Match, MatchKind, MatchState
 
 from dashtam_core.accounts import TransactionId
+from dashtam_core.portfolio import Match, MatchKind, MatchState
 from dashtam_postgres._accounts import Unit
 from dashtam_postgres._transactions import require_rows
 

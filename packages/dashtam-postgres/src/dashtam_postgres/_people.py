@@ -55,6 +55,7 @@ class PostgresPeople:
 
     async def erase(self) -> Mapping[str, int]:
         erased: dict[str, int] = {}
+        await self.unit.wait_for("ingestion", self.unit.user_id)  # an import under way would hang rows on it
         for table, kind in _KINDS.items():
             done = await self.unit.raw.execute(f'DELETE FROM "{table}" WHERE user_id = $1', self.unit.user_id)  # noqa: S608 - our own names
             if kind is not None:

@@ -1,4 +1,4 @@
-"""Dashtam as a service, on a PostgreSQL of its own in `.dashtam/`, with three statements in it.
+"""Dashtam as a service, on a PostgreSQL of its own in `.dashtam/`, with statements of several formats in it.
 
 Run `make run` in the repository, or `python examples/service/main.py --port 8000`.
 """

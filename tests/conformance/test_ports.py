@@ -23,7 +23,7 @@ from dashtam_core.testing import (
     StatementReaderConformance,
 )
 from dashtam_core.testing.samples import LinesReader, lines
-from dashtam_files import OfxReader
+from dashtam_files import CamtReader, CsvReader, Mt940Reader, OfxReader, QifReader
 from dashtam_postgres import PostgresStore
 
 STATEMENTS = Path(__file__).resolve().parents[2] / "examples/service/statements"
@@ -141,6 +141,49 @@ class TestOfxReader(StatementReaderConformance):
             (STATEMENTS / "travel-card.qfx").read_bytes(): Counts(accounts=1, rows=12, balances=2),
             (STATEMENTS / "household.ofx").read_bytes(): Counts(accounts=2, rows=16, balances=2),
         }
+
+
+class TestCamtReader(StatementReaderConformance):
+    @pytest.fixture
+    def reader(self) -> StatementReader:
+        return CamtReader()
+
+    @pytest.fixture
+    def samples(self) -> Mapping[bytes, Counts]:
+        return {(STATEMENTS / "vereinskonto.xml").read_bytes(): Counts(1, 2, 2)}
+
+
+class TestMt940Reader(StatementReaderConformance):
+    @pytest.fixture
+    def reader(self) -> StatementReader:
+        return Mt940Reader()
+
+    @pytest.fixture
+    def samples(self) -> Mapping[bytes, Counts]:
+        return {(STATEMENTS / "girokonto.sta").read_bytes(): Counts(1, 5, 2)}
+
+
+class TestQifReader(StatementReaderConformance):
+    @pytest.fixture
+    def reader(self) -> StatementReader:
+        return QifReader()
+
+    @pytest.fixture
+    def samples(self) -> Mapping[bytes, Counts]:
+        # By the number of its account: a name, which is no number, is printed.
+        data = (STATEMENTS / "quicken-1999.qif").read_bytes()
+        return {data.replace(b"Old Savings", b"DE02120300000000202051"): Counts(1, 2, 0, 1)}
+
+
+class TestCsvReader(StatementReaderConformance):
+    @pytest.fixture
+    def reader(self) -> StatementReader:
+        return CsvReader()
+
+    @pytest.fixture
+    def samples(self) -> Mapping[bytes, Counts]:
+        account = b"IBAN;DE02 1203 0000 0000 2020 51;;\n"
+        return {account + (STATEMENTS / "wallet.csv").read_bytes(): Counts(1, 3, 2, 1)}
 
 
 class TestMemoryProvider(ProviderConformance):

@@ -34,7 +34,7 @@ def test_it_shows_what_is_in_it_and_serves_it(running: Service, data: Path, tmp_
         assert api.get("/health/ready").json() == {"status": "ready"}
         accounts = api.get("/v1/accounts").json()["items"]
         latest = api.get("/v1/transactions", params={"limit": 1}).json()["items"][0]
-    assert len(accounts) == 4
+    assert len(accounts) == 8
     assert all(f"{account['name']}" in running.printed for account in accounts)
     assert f"{latest['posted_date']}  {latest['description']}" in running.printed
     servers = running.servers()
@@ -45,7 +45,7 @@ def test_it_shows_what_is_in_it_and_serves_it(running: Service, data: Path, tmp_
 
     with service([sys.executable, MAIN, "--port", "0"], data, tmp_path / "again") as again:
         again.line("Ctrl-C")
-        assert again.printed.count("known from an earlier start") == 3
+        assert again.printed.count("known from an earlier start") == 7
         with client(again) as api:
             assert api.get("/v1/accounts").json()["items"] == accounts
 

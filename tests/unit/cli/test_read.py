@@ -21,7 +21,7 @@ JANUARY_VIEW: dict[str, object] = {
     "accounts": [
         {
             "provider_account_id": "DE00 1234",
-            "number": None,
+            "number": "DE00 1234",
             "bank_id": None,
             "institution": None,
             "name": None,

@@ -167,7 +167,7 @@ async def test_two_providers_and_a_file_are_apart() -> None:
         assert (await me.execute(ImportStatement(b"x"))).unwrap().document.added == 1
         found = (await me.ask(ListAccounts())).unwrap().items
         assert sorted((each.account.provider, each.account.mask) for each in found) == [
-            ("file", "001"),
+            ("file", None),
             ("one", None),
             ("two", None),
         ]

@@ -254,7 +254,7 @@ class Ingestion:
 
     def _account(self, prepared: PreparedAccount) -> Account:
         data, of_file = prepared.data, prepared.source.provider == FILE_PROVIDER
-        mask = _mask(data.number or (data.provider_account_id if of_file else ""))
+        mask = _mask(data.number or "")
         return Account(
             account_id=AccountId(new_id()),
             provider=prepared.source.provider,

@@ -134,6 +134,7 @@ def _account(number: str, code: str = "EUR", name: str = "") -> model.AccountDat
         raise ValueError("an account has a number")
     return model.AccountData(
         provider_account_id=number,
+        number=number,
         account_type=model.AccountType.CHECKING,
         currency=Currency(code),
         name=name or None,

@@ -3,6 +3,7 @@
 import asyncio
 import importlib
 import inspect
+import os
 from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
@@ -171,6 +172,7 @@ def test_what_is_nasty_is_made(nasty: str) -> None:
     )
 
 
+@pytest.mark.skipif(os.environ.get("HYPOTHESIS_PROFILE") != "prove", reason="takes 12 s: with make prove")
 def test_twins_shrink_to_two_plain_rows() -> None:
     """A failure for the sake of twins is told with two rows and nothing else."""
     account = AccountData(provider_account_id="0", account_type=AccountType.CHECKING, currency=EUR)

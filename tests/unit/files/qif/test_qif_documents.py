@@ -136,11 +136,10 @@ def test_the_last_mark_may_be_missing(last: str) -> None:
 @pytest.mark.parametrize(
     ("text", "count"),
     [
-        ("!Type:Bank\n" + "Px\n^\n" * 1_000_001, "transactions"),
         ("!Type:Bank\n" + "S\n" * 1_000_001, "transactions"),
         ("".join(f"!Account\nN{number}\n^\n!Type:Bank\n" for number in range(1_001)), "1,001 accounts"),
     ],
-    ids=["rows", "parts", "accounts"],
+    ids=["parts", "accounts"],
 )
 def test_a_file_beyond_the_limits_is_refused(text: str, count: str) -> None:
     """Reading stops there."""

@@ -120,7 +120,7 @@ def test_everything_together(workshop: Workshop) -> None:
         listed = whole.dashtam("accounts", "--json", variables=variables)
         plugins = whole.dashtam("plugins", "--json", variables=variables)
     masks = {each["mask"] for each in json.loads(listed.stdout)["items"]}
-    assert masks == {"7702", "4481", "0226", "5500"}
+    assert masks == {"7702", "4481", "0226", "5500", "3000", "3201", None}
     found = json.loads(plugins.stdout)["plugins"]
     assert {each["name"] for each in found} == {"memory", "embedded", "fastapi", "files", "postgres"}
     assert all(each["active"] and each["provides"] for each in found)

@@ -9,6 +9,7 @@ UV := $(shell uv --version >/dev/null 2>&1 && echo uv || echo .tools/bin/uv)
 BIN := .venv/bin
 PACKAGES := $(wildcard packages/*)
 INSTALLED := .venv/.installed
+EXTRAS := [cli,mail]
 
 .PHONY: help run test prove check format size bench fuzz lock clean install
 help: ## List the commands
@@ -22,7 +23,7 @@ help: ## List the commands
 $(INSTALLED): pyproject.toml constraints.txt $(wildcard packages/*/pyproject.toml) examples/service/pyproject.toml | $(filter .tools/%,$(UV))
 	$(UV) venv --quiet --allow-existing --python 3.13 .venv
 	$(UV) pip install --quiet --python $(BIN)/python -c constraints.txt -b constraints.txt --group dev \
-		$(foreach p,$(PACKAGES),-e '$(p)$(if $(findstring core,$(p)),[cli])')
+		$(foreach p,$(PACKAGES),-e '$(p)$(if $(findstring core,$(p)),$(EXTRAS))')
 	@touch $@
 
 install: $(INSTALLED) ## Install every package and tool into .venv, at the versions of constraints.txt

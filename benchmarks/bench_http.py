@@ -148,7 +148,7 @@ async def main(counts: list[int]) -> None:
                 sampler.cancel()
                 print(f"{'idle':>9} {idle}")
                 for count in counts:
-                    await measure(port, made.unwrap(), count, server)
+                    await measure(port, made.unwrap().token, count, server)
 
 
 if __name__ == "__main__":

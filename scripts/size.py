@@ -4,13 +4,12 @@ import sys
 from pathlib import Path
 
 BUDGETS = {
-    "dashtam-core": 10_400,
-    "its testing kit": 4_000,
-    "dashtam-postgres": 2_500,
-    "dashtam-redis": 1_200,
-    "dashtam-fastapi": 2_250,
-    "dashtam-files": 4_150,
-    "dashtam-embedded": 500,
+    "dashtam-core": 12_250,
+    "its testing kit": 4_100,
+    "dashtam-postgres": 2_750,
+    "dashtam-fastapi": 1_610,
+    "dashtam-files": 3_910,
+    "dashtam-embedded": 430,
 }
 TOTAL = 25_000
 TESTS_PER_SOURCE = 1.5

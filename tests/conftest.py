@@ -1,8 +1,12 @@
 """Fixtures every test may use: a real PostgreSQL for the session, and a fresh migrated database for a test."""
 
 import asyncio
+import gc
 import logging
 import os
+import shutil
+import sys
+import tempfile
 from collections.abc import AsyncGenerator, Generator
 from itertools import count
 from pathlib import Path
@@ -19,13 +23,25 @@ import dashtam_postgres
 APP_ROLE = "dashtam_app"
 APP_PASSWORD = "app password of the tests"
 TEMPLATE = "migrated"
+MEMORY = Path("/dev/shm")
+ROOM = 4 * 1024**3
 CORPUS = Path(__file__).resolve().parents[2] / "shared" / "corpus"
 
 settings.register_profile("ci", deadline=None, max_examples=50, database=None, print_blob=True)
 settings.register_profile("prove", settings.get_profile("ci"), max_examples=2_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
+# Many processes start here: what one of them has compiled, no other compiles again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 _databases = count()
+
+
+def pytest_collection_finish() -> None:
+    """What collecting has made stays until the end, and the garbage collector need not go through it each time."""
+    gc.collect()
+    gc.freeze()
 
 
 @attrs.frozen
@@ -60,12 +76,20 @@ def _own_log_level() -> Generator[None]:
     root.setLevel(level)
 
 
+def short_lived() -> str:
+    """The folder for what lives as long as a test: in memory where there is room, as a database is 460 files."""
+    roomy = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM
+    return str(MEMORY) if roomy else tempfile.gettempdir()
+
+
 @pytest.fixture(scope="session")
 def server() -> Generator[dashtam_embedded.PostgresServer]:
     """A throw-away server with a migrated database to copy."""
-    with asyncio.Runner() as runner:
+    with asyncio.Runner() as runner, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", short_lived())
         context = dashtam_embedded.postgres()
         started = runner.run(context.__aenter__())
+        patch.undo()
         runner.run(_make_template(started.admin_url))
         yield started
         runner.run(context.__aexit__(None, None, None))

@@ -17,7 +17,7 @@ from dashtam_core.accounts import (
     ListAccounts,
 )
 from dashtam_core.container import Binding, Container
-from dashtam_core.identity import CreateApiToken, IdentityRefused
+from dashtam_core.identity import CreateApiToken, IdentityRefused, NewApiToken
 from dashtam_core.kernel import (
     PUBLIC,
     Clock,
@@ -45,7 +45,7 @@ async def actors_know_answers(dashtam: Dashtam, subject: Subject) -> None:
     assert_type(page, Result[Page[AccountOverview], AccountsRefused | Refused])
     if isinstance(page, Success):
         assert_type(page.unwrap().items, Sequence[AccountOverview])
-    assert_type(await me.execute(CreateApiToken("name")), Result[str, IdentityRefused | Refused])
+    assert_type(await me.execute(CreateApiToken("name")), Result[NewApiToken, IdentityRefused | Refused])
     assert_type(await dashtam.authenticate("token"), Result[Subject, IdentityRefused | Refused])
 
 

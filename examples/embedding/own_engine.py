@@ -30,7 +30,7 @@ async def opened(engine: AsyncEngine, schema: str) -> AsyncGenerator[Dashtam]:
     """One Dashtam in one schema. The engine stays open at the end: it is its maker's."""
     async with (
         dashtam_postgres.PostgresStore(engine, schema=schema) as store,
-        Dashtam.open(settings=Settings(master_key=KEY), store=store) as dashtam,
+        Dashtam.open(settings=Settings(key=KEY), store=store) as dashtam,
     ):
         yield dashtam
 

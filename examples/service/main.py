@@ -5,7 +5,9 @@ Run `make run` in the repository, or `python examples/service/main.py --port 800
 
 import argparse
 import asyncio
+import json
 import os
+import secrets
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
@@ -13,10 +15,22 @@ from pathlib import Path
 
 from dashtam_core import Actor, Dashtam, Failure, Settings, UnavailableError, logs
 from dashtam_core.accounts import ImportStatement, ListAccounts, ListTransactions
-from dashtam_core.identity import CreateApiToken, ExternalSubject
+from dashtam_core.identity import (
+    OPERATOR,
+    CreateApiToken,
+    CreateUser,
+    ExternalSubject,
+    ListApiTokens,
+    LogIn,
+    RevokeApiToken,
+    Role,
+)
+from dashtam_core.kernel import ANONYMOUS
 from dashtam_fastapi import ServiceSettings, create_app, serve, until_signalled
 
 HERE = Path(__file__).resolve().parent
+DEMO = "demo@example.org"
+TOKEN_NAME = "make run"  # noqa: S105 - what the token is called
 DATA = Path(os.environ.get("DASHTAM_DATA_DIR") or HERE.parent.parent / ".dashtam")
 
 
@@ -26,13 +40,43 @@ async def run(host: str, port: int) -> None:
     assert task is not None
     print(f"Dashtam starts, with its data in {DATA} …", flush=True)
     with until_signalled(task.cancel):
-        async with Dashtam.open(settings=Settings(store_url="embedded:", data_dir=DATA)) as dashtam:
-            demo = dashtam.acting_as(ExternalSubject("demo"))
+        settings = Settings(store_url="embedded:", data_dir=DATA, mail_url="console:")
+        async with Dashtam.open(settings=settings) as dashtam:
+            password = kept_password(DATA / "demo.password")
+            demo = await log_in(dashtam, password)
             lines = [*await import_samples(demo), *await contents(demo)]
-            token = (await demo.execute(CreateApiToken("make run"))).unwrap()
+            token = await new_token(demo)
             print("\n".join(lines), flush=True)
             app = create_app(ServiceSettings(host=host), dashtam=dashtam)
-            await serve(app, host, port, lambda url: print("\n".join(welcome(url, token)), flush=True))
+            await serve(app, host, port, lambda url: print("\n".join(welcome(url, password, token)), flush=True))
+
+
+def kept_password(file: Path) -> str:
+    """The demo person's password, made at the first start and readable by its owner alone."""
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch(mode=0o600)
+        file.write_text(secrets.token_urlsafe(15))
+    return file.read_text()
+
+
+async def log_in(dashtam: Dashtam, password: str) -> Actor:
+    """The demo person, an administrator, in a session of their own; their account is made at the first start."""
+    nobody, log_in = dashtam.acting_as(ANONYMOUS), LogIn(DEMO, password)
+    opened = await nobody.execute(log_in)
+    if isinstance(opened, Failure):
+        operator = dashtam.acting_as(ExternalSubject("make run", OPERATOR))
+        (await operator.execute(CreateUser(DEMO, password, Role.ADMIN))).unwrap()
+        opened = await nobody.execute(log_in)
+    return dashtam.acting_as((await dashtam.authenticate(opened.unwrap().access_token)).unwrap())
+
+
+async def new_token(demo: Actor) -> str:
+    """An API token for trying things out, in place of the one of the last start."""
+    for each in (await demo.ask(ListApiTokens())).unwrap():
+        if each.name == TOKEN_NAME:
+            await demo.execute(RevokeApiToken(each.token_id))
+    return (await demo.execute(CreateApiToken(TOKEN_NAME))).unwrap().token
 
 
 async def import_samples(demo: Actor) -> list[str]:
@@ -70,16 +114,19 @@ async def contents(demo: Actor) -> Iterator[str]:
     return iter(lines)
 
 
-def welcome(url: str, token: str) -> list[str]:
+def welcome(url: str, password: str, token: str) -> list[str]:
     """Where to go, and what to try."""
+    body = json.dumps({"email": DEMO, "password": password})
     curl = f"  curl -H 'Authorization: Bearer {token}'"
     return [
         "",
         f"API              {url}/v1",
         f"Try it at        {url}/docs   (Authorize with the token)",
-        f"Token            {token}",
+        f"Log in           {DEMO} with {password}",
+        f"API token        {token}",
         "",
         f"{curl} '{url}/v1/transactions?limit=3'",
+        f"  curl -d '{body}' -H 'Content-Type: application/json' {url}/v1/sessions",
         f"{curl} -F file=@examples/service/statements/household.ofx {url}/v1/imports",
         "",
         "Ctrl-C stops it; the data stays.",

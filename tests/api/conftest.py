@@ -7,8 +7,10 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from api.mailbox import Resident, Service, serving
 from api.people import Lines, Person, token_of
 from dashtam_core import Dashtam, Settings
+from dashtam_core.identity import Role
 from dashtam_core.memory import MemoryStore
 from dashtam_core.store import Store
 from dashtam_core.testing.samples import LinesPlugin
@@ -60,6 +62,28 @@ async def ann(app: FastAPI, dashtam: Dashtam) -> AsyncGenerator[Person]:
 async def bob(app: FastAPI, dashtam: Dashtam) -> AsyncGenerator[Person]:
     async with _person(app, dashtam, "bob") as person:
         yield person
+
+
+@pytest.fixture
+async def service(data: Store) -> AsyncGenerator[Service]:
+    """The service as people see it who log in there."""
+    async with serving(data) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def cleo(service: Service) -> Resident:
+    return await service.resident("cleo")
+
+
+@pytest.fixture
+async def dave(service: Service) -> Resident:
+    return await service.resident("dave")
+
+
+@pytest.fixture
+async def admin(service: Service) -> Resident:
+    return await service.resident("admin", Role.ADMIN)
 
 
 @asynccontextmanager

@@ -57,7 +57,7 @@ class Person:
 
 async def token_of(dashtam: Dashtam, name: str) -> str:
     made = await dashtam.acting_as(ExternalSubject(name)).execute(CreateApiToken("test"))
-    return made.unwrap()
+    return made.unwrap().token
 
 
 async def trail(dashtam: Dashtam, name: str) -> list[ReadableEntry]:

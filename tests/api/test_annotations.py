@@ -24,7 +24,7 @@ from dashtam_core.kernel import new_id
 from dashtam_core.store import Store
 from dashtam_core.testing._shared import overviews
 from dashtam_core.testing.samples import add, eur, full_row
-from dashtam_fastapi._positions import BalanceList, HoldingList
+from dashtam_fastapi._accounts import BalanceList, HoldingList
 
 SAID = {
     "category": "Food",

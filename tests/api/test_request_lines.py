@@ -28,7 +28,7 @@ def requests(written: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 async def test_a_request_leaves_one_line(ann: Person) -> None:
-    """It says what was asked and answered, how long that took and under which id, without the query."""
+    """It says who asked what, what was answered, how long that took and under which id, without the query."""
     with recorded(level="info") as stream:
         answer = await ann.http.get("/v1/transactions", params={"limit": 3, "q": "rent of June"})
     (line,) = requests(lines(stream))
@@ -38,6 +38,7 @@ async def test_a_request_leaves_one_line(ann: Person) -> None:
         "logger": "dashtam_fastapi._envelope",
         "event": "request",
         "request_id": answer.headers["request-id"],
+        "client": "127.0.0.1",
         "method": "GET",
         "path": "/v1/transactions",
         "status": answer.status_code,

@@ -73,6 +73,58 @@ async def test_a_sender_who_leaves_in_the_middle_costs_nothing(
     assert "Traceback" not in "".join(capfd.readouterr())
 
 
+IMPORT = "POST /v1/imports HTTP/1.1\r\nHost: x\r\n"
+HEALTH = "GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+async def received(live: httpx.AsyncClient, *sent: str) -> str:
+    """All that comes back until the service ends the connection, with each part sent after an answer came."""
+    incoming, outgoing = await asyncio.open_connection(live.base_url.host, live.base_url.port)
+    first, *others = sent
+    outgoing.write(first.encode())
+    got = await incoming.readuntil(b"}") if others else b""
+    outgoing.write("".join(others).encode())
+    async with asyncio.timeout(10):
+        got += await incoming.read()
+    outgoing.close()
+    return got.decode()
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        IMPORT + "Content-Length: 3\r\nContent-Length: 4\r\n\r\nabc" + HEALTH,
+        IMPORT + "Transfer-Encoding: gzip\r\n\r\nabc" + HEALTH,
+        IMPORT + "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n" + HEALTH,
+        IMPORT + "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + HEALTH,
+        IMPORT + "Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n" + HEALTH,
+        "what is this\r\n\r\n" + HEALTH,
+    ],
+    ids=["two lengths", "unknown coding", "one more coding", "length and chunks", "space", "no HTTP"],
+)
+async def test_a_request_has_one_end(live: httpx.AsyncClient, sent: str) -> None:
+    """One that could be read in two ways is refused as any other, and nothing that follows it is looked at."""
+    head, _, body = (await received(live, sent)).partition("\r\n\r\n")
+    status, *headers = head.split("\r\n")
+    answer = httpx.Response(
+        int(status.split()[1]), headers=dict(each.split(": ", 1) for each in headers), content=body
+    )
+    problem(answer, 400, "bad_request")
+    assert answer.headers["connection"] == "close"
+    assert answer.headers["strict-transport-security"]
+    assert int(answer.headers["content-length"]) == len(body)
+
+
+async def test_no_request_is_answered_twice(live: httpx.AsyncClient, caplog: pytest.LogCaptureFixture) -> None:
+    """What is no HTTP is answered after a request that has ended, and ends the connection in the midst of one."""
+    after = await received(live, HEALTH, "zz\r\n\r\n")
+    assert after.count("content-length: ") == 2
+    assert "}HTTP/1.1 400 Bad Request" in after
+    within = await received(live, IMPORT + "Transfer-Encoding: chunked\r\n\r\n", "zz\r\n")
+    assert within.count("content-length: ") == within.count("401 Unauthorized") == 1
+    assert {record.getMessage() for record in caplog.records} == {"Invalid HTTP request received."}
+
+
 async def test_a_port_that_is_taken_is_said_in_one_line(app: FastAPI) -> None:
     """Nothing is started, and the message says how to choose another."""
     with socket.create_server(("127.0.0.1", 0)) as holder:

@@ -22,12 +22,14 @@ from dashtam_core.testing.samples import ANN, BEN, account, balance, event, have
 FULL = os.environ.get("HYPOTHESIS_PROFILE") == "prove"
 pytestmark = pytest.mark.timeout(3600 if FULL else 400)  # a failure takes up to five minutes to be told simply
 TABLES = (
-    "match annotation holding transaction balance account import_document api_token person_key idempotency outbox "
-    "subscriber inbox audit_checkpoint audit_leaf audit_entry"
+    "match annotation holding transaction balance account import_document credential address person "
+    "rate_limit root_key person_key idempotency outbox subscriber inbox audit_checkpoint audit_leaf audit_entry"
 )
 EMPTY = "; ".join(f'DELETE FROM dashtam."{table}"' for table in TABLES.split())
 GUARDED = "SELECT tgrelid::regclass FROM pg_trigger WHERE tgname = 'append_only'"
+FEWER = settings() if FULL else settings(max_examples=25)
 TestMemoryStore = store_machine(open_memory_store).TestCase
+TestMemoryStore.settings = FEWER
 
 
 async def empty(database: Database) -> None:
@@ -51,8 +53,7 @@ def test_postgres_answers_as_memory_does(database: Database) -> None:
         async with dashtam_postgres.open_store(database.app_url) as store:
             yield store
 
-    fewer = settings() if FULL else settings(max_examples=25)
-    run_state_machine_as_test(store_machine(emptied), settings=fewer)
+    run_state_machine_as_test(store_machine(emptied), settings=FEWER)
 
 
 @pytest.mark.parametrize("what", ["transaction", "balance"])

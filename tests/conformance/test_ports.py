@@ -8,9 +8,16 @@ import pytest
 from dashtam_core.accounts import StatementReader
 from dashtam_core.audit import Ed25519Signer, KeyVault, PersonalVault, Signer
 from dashtam_core.connections import Provider, SyncRequest
-from dashtam_core.identity import Keyring, MasterKey
+from dashtam_core.identity import Keyring, MasterKey, RateLimiter
 from dashtam_core.kernel import Clock, Subject, SystemClock
-from dashtam_core.memory import FixedClock, MemoryEventBus, MemoryProvider, MemoryStore, MemoryVault
+from dashtam_core.memory import (
+    FixedClock,
+    MemoryEventBus,
+    MemoryProvider,
+    MemoryRateLimiter,
+    MemoryStore,
+    MemoryVault,
+)
 from dashtam_core.store import Capability, Store
 from dashtam_core.testing import (
     ClockConformance,
@@ -19,6 +26,7 @@ from dashtam_core.testing import (
     KeyringConformance,
     PersonalVaultConformance,
     ProviderConformance,
+    RateLimiterConformance,
     SignerConformance,
     StatementReaderConformance,
 )
@@ -28,8 +36,8 @@ from dashtam_postgres import PostgresStore
 
 STATEMENTS = Path(__file__).resolve().parents[2] / "examples/service/statements"
 CAPABILITIES = {
-    MemoryStore: "transactions ordered_outbox",
-    PostgresStore: "transactions row_level_security bulk_copy immutable_audit ordered_outbox",
+    MemoryStore: "transactions ordered_outbox identity",
+    PostgresStore: "transactions row_level_security bulk_copy immutable_audit ordered_outbox identity",
 }
 
 
@@ -82,6 +90,12 @@ class TestMasterKey(KeyringConformance):
     @pytest.fixture
     def keyring(self) -> Keyring:
         return MasterKey(bytes(range(32)))
+
+
+class TestMemoryRateLimiter(RateLimiterConformance):
+    @pytest.fixture
+    async def limiter(self) -> RateLimiter:
+        return MemoryRateLimiter()
 
 
 class TestClocks(ClockConformance):

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from conftest import short_lived
+
 
 @contextmanager
 def data_folder() -> Generator[Path]:
     """A folder that anybody may enter, unlike those of pytest; gone afterwards."""
-    folder = Path(tempfile.mkdtemp(prefix="dashtam-e2e-"))
+    folder = Path(tempfile.mkdtemp(prefix="dashtam-e2e-", dir=short_lived()))
     folder.chmod(0o755)
     try:
         yield folder

@@ -14,6 +14,7 @@ import psutil
 ROOT = Path(__file__).resolve().parents[2]
 DASHTAM = Path(sys.executable).with_name("dashtam")
 PATIENCE = 60.0
+LAST = "Ctrl-C stops it"
 
 
 def environment(data: Path, **more: str) -> dict[str, str]:
@@ -47,8 +48,8 @@ class Service:
         return self.log.read_text(encoding="utf-8")
 
     def line(self, beginning: str) -> str:
-        """The rest of the first line that begins so, waited for."""
-        eventually(lambda: beginning in self.printed or self.process.poll() is not None)
+        """The rest of the first line that begins so, waited for until the last that a service prints."""
+        eventually(lambda: LAST in self.printed or self.process.poll() is not None)
         found = [line for line in self.printed.splitlines() if line.startswith(beginning)]
         assert found, self.printed
         return found[0].removeprefix(beginning).strip()

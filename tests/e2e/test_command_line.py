@@ -27,8 +27,8 @@ def test_what_was_imported_is_listed_by_the_next_process(data: Path) -> None:
     assert {account["mask"] for account in accounts} == {"7702", "4481", "0226", "5500", "3000", "3201", None}
     rows = json.loads(dashtam(data, "transactions", "--json", "--limit", "500").stdout)["items"]
     assert len(rows) == 66
-    of_one = json.loads(dashtam(data, "transactions", "--json", "--account", "5500").stdout)["items"]
-    assert len(of_one) == 12
+    (card,) = (account["account_id"] for account in accounts if account["mask"] == "5500")
+    assert sum(row["account_id"] == card for row in rows) == 12
 
 
 def test_importing_again_adds_nothing(data: Path) -> None:
@@ -49,7 +49,6 @@ def test_an_overlapping_statement_adds_only_what_is_new(data: Path, tmp_path: Pa
     assert (taken["added"], taken["skipped"]) == (1, 12)
     newest = json.loads(dashtam(data, "transactions", "--json", "--limit", "1").stdout)["items"][0]
     assert newest["description"] == "NEW"
-    assert dashtam(data, "transactions", "--json", DASHTAM_SUBJECT="else").stdout.strip().startswith("{")
 
 
 def test_another_person_has_nothing(data: Path) -> None:

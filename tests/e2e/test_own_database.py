@@ -9,14 +9,14 @@ from conftest import Database
 from e2e.processes import ROOT, dashtam
 
 SAMPLE = ROOT / "examples" / "service" / "statements" / "everyday-checking.ofx"
-KEY = "a master key of 32 characters or more"
+KEY = "a key of at least 32 random characters"
 
 
 def variables(database: Database, **more: str) -> dict[str, str]:
     return {
         "DASHTAM_STORE_URL": database.app_url,
         "DASHTAM_STORE_ADMIN_URL": database.admin_url,
-        "DASHTAM_MASTER_KEY": KEY,
+        "DASHTAM_KEY": KEY,
         **more,
     }
 
@@ -26,7 +26,7 @@ def test_a_database_is_migrated_and_used(empty_database: Database, tmp_path: Pat
     own = variables(empty_database)
     for _ in range(2):
         upgraded = dashtam(tmp_path, "db", "upgrade", **own)
-        assert (upgraded.returncode, upgraded.stdout) == (0, "the database is at migration 0003\n")
+        assert (upgraded.returncode, upgraded.stdout) == (0, "the database is at migration 0004\n")
     served = {name: value for name, value in own.items() if name != "DASHTAM_STORE_ADMIN_URL"}
     assert dashtam(tmp_path, "import", str(SAMPLE), **served).returncode == 0
     listed = json.loads(dashtam(tmp_path, "accounts", "--json", **served).stdout)
@@ -46,7 +46,7 @@ def test_settings_come_from_a_file_too(database: Database, tmp_path: Path) -> No
         ({"DASHTAM_STORE_URL": "postgresql://dashtam_app@127.0.0.1:1/x"}, "store_unreachable", "127.0.0.1:1/x"),
         ({"DASHTAM_STORE_URL": "postgresql://nobody:hush@{host}/x"}, "store_unreachable", "DASHTAM_STORE_URL"),
         ({"DASHTAM_STORE_URL": "mysql://host/x"}, "store_not_configured", "use one of embedded:, memory:"),
-        ({"DASHTAM_MASTER_KEY": ""}, "store_not_configured", "DASHTAM_MASTER_KEY"),
+        ({"DASHTAM_KEY": ""}, "store_not_configured", "DASHTAM_KEY"),
         ({}, "store_not_migrated", "dashtam db upgrade"),
     ],
     ids=["no server", "no such role", "no such adapter", "no key", "not migrated"],

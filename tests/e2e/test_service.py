@@ -6,25 +6,41 @@ import socket
 import subprocess
 import sys
 from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 
+from e2e.conftest import data_folder
 from e2e.processes import ROOT, Service, eventually, service
 
 MAIN = ROOT / "examples" / "service" / "main.py"
 
 
-@pytest.fixture
-def running(data: Path, tmp_path: Path) -> Generator[Service]:
-    with service([sys.executable, MAIN, "--port", "0"], data, tmp_path / "log") as started:
+@contextmanager
+def serving(data: Path, log: Path) -> Generator[Service]:
+    with service([sys.executable, MAIN, "--port", "0"], data, log) as started:
         started.line("Ctrl-C")
         yield started
 
 
+@pytest.fixture
+def running(data: Path, tmp_path: Path) -> Generator[Service]:
+    """One that a test may end."""
+    with serving(data, tmp_path / "log") as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Generator[Service]:
+    """One for the tests that leave it running."""
+    with data_folder() as data, serving(data, tmp_path_factory.mktemp("shared") / "log") as started:
+        yield started
+
+
 def client(running: Service) -> httpx.Client:
-    token, url = running.line("Token"), running.line("API").removesuffix("/v1")
+    token, url = running.line("API token"), running.line("API").removesuffix("/v1")
     return httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=30)
 
 
@@ -35,6 +51,7 @@ def test_it_shows_what_is_in_it_and_serves_it(running: Service, data: Path, tmp_
         accounts = api.get("/v1/accounts").json()["items"]
         latest = api.get("/v1/transactions", params={"limit": 1}).json()["items"][0]
     assert len(accounts) == 8
+    assert all((data / secret).stat().st_mode & 0o077 == 0 for secret in ("dashtam.key", "demo.password"))
     assert all(f"{account['name']}" in running.printed for account in accounts)
     assert f"{latest['posted_date']}  {latest['description']}" in running.printed
     servers = running.servers()
@@ -43,22 +60,21 @@ def test_it_shows_what_is_in_it_and_serves_it(running: Service, data: Path, tmp_
     assert "Traceback" not in running.printed
     eventually(lambda: not any(server.is_running() for server in servers))
 
-    with service([sys.executable, MAIN, "--port", "0"], data, tmp_path / "again") as again:
-        again.line("Ctrl-C")
+    with serving(data, tmp_path / "again") as again:
         assert again.printed.count("known from an earlier start") == 7
+        assert again.line("Log in") == running.line("Log in")
         with client(again) as api:
             assert api.get("/v1/accounts").json()["items"] == accounts
 
 
-def test_the_curl_lines_work_as_printed(running: Service) -> None:
+def test_the_curl_lines_work_as_printed(shared: Service) -> None:
     """What it tells to try can be pasted into a shell."""
-    lines = re.findall(r"^  (curl .*)$", running.printed, re.MULTILINE)
-    assert len(lines) == 2
-    for line in lines:
+    lines = re.findall(r"^  (curl .*)$", shared.printed, re.MULTILINE)
+    for line, said in zip(lines, ('"items"', '"access_token"', "household.ofx"), strict=True):
         answer = subprocess.run(
             f"{line} -sf", shell=True, cwd=ROOT, capture_output=True, text=True, check=True
         ).stdout
-        assert "household.ofx" in answer or '"items"' in answer
+        assert said in answer
 
 
 def test_a_killed_owner_leaves_no_server(running: Service) -> None:
@@ -80,11 +96,11 @@ def test_a_taken_port_is_said_and_how_to_change_it(data: Path, tmp_path: Path) -
     assert "Traceback" not in refused.printed
 
 
-def test_a_file_of_a_bank_imported_twice_adds_nothing(running: Service, corpus: Path) -> None:
+def test_a_file_of_a_bank_imported_twice_adds_nothing(shared: Service, corpus: Path) -> None:
     """Each real statement comes in over HTTP once, and the second time it is known."""
     files = sorted(corpus.glob("ofx/*/*.[oq]fx"))
     assert files
-    with client(running) as api:
+    with client(shared) as api:
         before = count(api)
         added = 0
         for file in files:

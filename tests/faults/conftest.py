@@ -9,7 +9,7 @@ import pytest
 
 import dashtam_embedded
 import dashtam_postgres
-from conftest import APP_PASSWORD, APP_ROLE, Database, _urls
+from conftest import APP_PASSWORD, APP_ROLE, Database, _urls, short_lived
 from faults.postmaster import Postmaster
 from faults.zygote import Zygote
 
@@ -18,7 +18,7 @@ pytest.register_assert_rewrite("faults.world")
 
 def _folder() -> Path:
     """A folder that the server's own user may pass through."""
-    made = Path(tempfile.mkdtemp(prefix="faults-test-"))
+    made = Path(tempfile.mkdtemp(prefix="faults-test-", dir=short_lived()))
     made.chmod(0o755)
     return made
 

@@ -36,7 +36,7 @@ from dashtam_postgres import PostgresStore
 from dashtam_postgres._unit import PostgresUnit
 
 FULL: Final = os.environ.get("HYPOTHESIS_PROFILE") == "prove"
-SETTINGS: Final = Settings(master_key="k" * 32)
+SETTINGS: Final = Settings(key="k" * 32)
 ORIGIN: Final = Origin("test", "192.0.2.1", "agent", "request")
 """With personal data, so that the person's key is looked for as well."""
 

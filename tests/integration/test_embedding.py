@@ -47,7 +47,7 @@ async def engine(empty_database: Database) -> AsyncGenerator[AsyncEngine]:
 async def opened(engine: AsyncEngine, schema: str, **more: Any) -> AsyncGenerator[Dashtam]:
     async with (
         PostgresStore(engine, schema=schema) as store,
-        Dashtam.open(settings=Settings(master_key=KEY), store=store, plugins=[LinesPlugin()], **more) as dashtam,
+        Dashtam.open(settings=Settings(key=KEY), store=store, plugins=[LinesPlugin()], **more) as dashtam,
     ):
         yield dashtam
 
@@ -121,7 +121,7 @@ async def test_a_store_that_is_not_ready_is_refused(engine: AsyncEngine) -> None
             pass
     with pytest.raises(UnavailableError, match="has no Dashtam tables"):
         async with Dashtam.open(
-            settings=Settings(master_key=KEY), store=PostgresStore(engine, schema="winter"), plugins=[]
+            settings=Settings(key=KEY), store=PostgresStore(engine, schema="winter"), plugins=[]
         ):
             pass
 

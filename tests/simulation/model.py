@@ -10,9 +10,10 @@ import attrs
 from dashtam_core.accounts import ImportStatement, ListTransactions, Transaction
 from dashtam_core.audit import LogState, Phase, RecordedEntry, VerifyAuditLog, open_checkpoint
 from dashtam_core.identity import CreateApiToken, EraseUser
+from dashtam_core.identity._tokens import TokenDetails
 from dashtam_core.kernel import Failure, Page, Success
 from dashtam_core.memory._store import _Person
-from dashtam_core.messaging import Message
+from dashtam_core.messaging import Message, load_json
 from dashtam_core.testing.simulation import simulate
 from simulation.world import NAMES, PEOPLE, Mark, Marked, Sent, World, rows
 
@@ -161,11 +162,11 @@ def names(world: World, name: str, provider: str) -> Counter[str]:
 
 def state(world: World, name: str) -> Mapping[str, object]:
     tables = kept(world, name).transactions.values()
-    tokens = [each for each in world.store.tokens.values() if each.user_id == PEOPLE[name].user_id]
+    tokens = world.store.identity.credentials.get(PEOPLE[name].user_id, {}).values()
     return {
         "rows": Counter(row.description for table in tables for row in table.values()),
         "marks": names(world, name, "mark"),
-        "tokens": Counter(each.name for each in tokens),
+        "tokens": Counter(load_json(each.data, TokenDetails).name for each in tokens),
         "events": Counter(events(world, name)),
         "keys": sorted(key for _, key in kept(world, name).answers),
     }

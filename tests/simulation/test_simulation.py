@@ -122,7 +122,7 @@ def test_an_application_ends_although_its_store_is_gone() -> None:
     async def main() -> None:
         blocking, plan = Blocking(), Faults()
         async with Dashtam.open(
-            settings=Settings(master_key="k" * 32),
+            settings=Settings(key="k" * 32),
             store=faulty(Unmaintainable(SimulatedClock()), plan),
             plugins=[],
             overrides=[provide(Survivors).value(Survivors())],

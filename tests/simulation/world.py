@@ -54,7 +54,7 @@ from dashtam_core.testing.faults import Fault, Faults, Strike, faulty
 from dashtam_core.testing.samples import LinesPlugin, account, lines
 from dashtam_core.testing.simulation import SimulatedClock
 
-SETTINGS: Final = Settings(master_key="k" * 32)
+SETTINGS: Final = Settings(key="k" * 32)
 NAMES: Final = ("ann", "bob", "cem")
 PEOPLE: Final = {name: ExternalSubject(name, OWNER | OPERATOR) for name in NAMES}
 DAYS: Final = 5

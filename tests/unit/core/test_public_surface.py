@@ -21,8 +21,8 @@ PUBLIC: dict[str, str] = {
         "Delivery DomainEvent DurableSubscription Effect EventBus ForgetSubscriber Handler Handover "
         "KeptAnswer KeyState ListDeadLetters LogContext Message Next Notes Outbox OutboxLag Outgoing "
         "PreparedAnswer PreparingHandler Publish Query RefusalCode Refused Relay RetryDeadLetters Route Stage "
-        "StoredEvent Subscription UnitOfWork chain earlier_answer emit error_code idempotent prepare "
-        "register_json settle transaction"
+        "StoredEvent Subscription UnitOfWork chain dump_json earlier_answer emit error_code idempotent load_json "
+        "prepare register_json settle transaction"
     ),
     "dashtam_core.audit": (
         "AUDIT_READ RETIRE_ACTION ROUTES Attempt AttemptId AuditCode AuditEntry AuditLog AuditRecorder "
@@ -34,9 +34,17 @@ PUBLIC: dict[str, str] = {
         "log_records open_checkpoint verify_consistency verify_export verify_inclusion write_export"
     ),
     "dashtam_core.identity": (
-        "ACCOUNTS_READ ACCOUNTS_WRITE MIN_KEY_CHARACTERS OPERATOR OWNER ROUTES TOKENS_WRITE USERS_ERASE "
-        "ApiToken ApiTokens Authenticate Authorize CreateApiToken EraseUser ExternalSubject IdentityCode "
-        "IdentityRefused Keyring MasterKey People TokenId UserErased forgetting"
+        "ACCOUNTS_READ ACCOUNTS_WRITE KEYS_ROTATE OPERATOR OWNER PROFILE_READ PROFILE_WRITE ROUTES "
+        "SESSIONS_WRITE TOKENS_WRITE USERS_ERASE USERS_MANAGE ApiTokenView Argon2Hasher Authenticate "
+        "Authorize ChangeEmail ChangePassword ChangeUser Claims ConfirmFactor CreateApiToken CreateUser "
+        "Credential CredentialId CredentialKind Credentials DeactivateUser Ed25519AccessTokens EmailAddress "
+        "EmailChanged EndSessions EnrollFactor EraseUser ExportUser ExternalSubject FactorChanged "
+        "FactorSecret FactorView GetMyUser IdentityCode IdentityRefused Keyring ListApiTokens ListFactors "
+        "ListSessions ListUsers LogIn Mail Mailer Mailing MasterKey NewApiToken PasswordChanged "
+        "PasswordHasher People Rate RateLimiter RefreshSession RefreshTokenReplayed RegisterUser RemoveFactor "
+        "RequestPasswordReset ResetPassword RetireKeys RevokeApiToken RevokeTokens Role RootKeys RotateKey "
+        "SessionTokens SessionView SmtpMailer Unproven User UserErased UserRegistered UserStatus "
+        "UserStatusChanged Users Verdict VerifyEmail bindings forgetting open_root"
     ),
     "dashtam_core.accounts": (
         "DEFAULT_LIMIT FILE_PROVIDER KEY_BYTES MAX_LIMIT MORE ROUTES Account AccountBatch AccountData "
@@ -66,7 +74,9 @@ PUBLIC: dict[str, str] = {
     "dashtam_core.cli": "durable load_settings main stop",
     "dashtam_core.container": "AssemblyError Binding Container Port provide",
     "dashtam_core.settings": "IMPORT_MAX_BYTES MEMORY PREFIX Settings default_data_dir",
-    "dashtam_core.store": "REPOSITORIES Capability OpenStore Store UnitOfWork",
+    "dashtam_core.store": (
+        "REPOSITORIES Capability IdentityStore IdentityUnit OpenStore Store UnitOfWork identity_store"
+    ),
     "dashtam_embedded": "EmbeddedServerError PostgresServer postgres",
     "dashtam_fastapi": (
         "Caller Me MeWriting ProblemError ProblemRoute ServiceSettings Writer acting create_app "
@@ -79,15 +89,18 @@ PUBLIC: dict[str, str] = {
     "dashtam_files.writers": "BeancountWriter CsvWriter OfxWriter",
     "dashtam_postgres": "DEFAULT_SCHEMA PostgresStore PostgresUnit Retired open_store retire upgrade",
     "dashtam_core.logs": ("Format bound configure merge_bound redact remember"),
-    "dashtam_core.memory": ("FixedClock MemoryEventBus MemoryProvider MemoryStore MemoryVault open_memory_store"),
+    "dashtam_core.memory": (
+        "FixedClock MemoryEventBus MemoryProvider MemoryRateLimiter MemoryStore MemoryVault open_memory_store"
+    ),
     "dashtam_core.testing": (
         "ClockConformance Conformance Counts EventBusConformance KeyringConformance PersonalVaultConformance "
-        "ProviderConformance SignerConformance StatementReaderConformance StoreConformance needs store_machine"
+        "ProviderConformance RateLimiterConformance SignerConformance StatementReaderConformance StoreConformance "
+        "needs store_machine"
     ),
     "dashtam_core.testing.samples": (
         "AMOUNTS ANN BEN EUR NOON TEXTS LinesPlugin LinesReader account actions_of add annotate annotation "
         "balance change document entries_of entry eur event filler full full_account full_row have hear hear_all "
-        "holding lines row rows_of tell texts_of token"
+        "holding lines row rows_of tell texts_of"
     ),
 }
 
@@ -101,6 +114,7 @@ SAYS_IT_ALL = {
     *("transaction_view", "warning_view"),
     *("Accounts", "Documents", "Keyring"),
     "AuditCode",
+    *("FactorView", "NewApiToken", "UserStatus", "Verdict"),
 }
 
 

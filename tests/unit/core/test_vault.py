@@ -49,9 +49,9 @@ async def test_another_master_key_opens_nothing(store: MemoryStore) -> None:
     """A configured key that is not the one of then is told of by name, in opening and in sealing."""
     sealed = (await KeyVault(store.unit_of_work, MASTER).sealing(ANN.user_id))(SAID)
     other = KeyVault(store.unit_of_work, bytes(32))
-    with pytest.raises(ValueError, match="DASHTAM_MASTER_KEY"):
+    with pytest.raises(ValueError, match="DASHTAM_KEY"):
         await other.open(ANN.user_id, sealed)
-    with pytest.raises(UnavailableError, match="DASHTAM_MASTER_KEY"):
+    with pytest.raises(UnavailableError, match="DASHTAM_KEY"):
         await other.sealing(ANN.user_id)
 
 

@@ -387,11 +387,12 @@ def test_what_is_long_is_cut_in_the_middle() -> None:
     assert "…" not in short["exception"]
 
 
+@pytest.mark.timeout(36)
 @pytest.mark.parametrize(
     "unit",
     ["=", "'", "token='", "eyJ", "://", "://a:", "b'", "DE12 ABCD ", "('", "4 ", "1", "token=( ", "{", "\\"],
 )
 def test_no_text_takes_long(unit: str) -> None:
     """Text made to be slow to search is searched in time that grows with its length: a hang would fail."""
-    for _ in range(50):
+    for _ in range(10):
         logs.redact(None, "", {"event": unit * (32_000 // len(unit))})

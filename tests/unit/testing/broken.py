@@ -67,7 +67,7 @@ class ForgetsToUndo(MemoryAccounts):
 
 class ListsForeignRows(MemoryTransactions):
     async def find(self, *args: Any, **wanted: Any) -> Sequence[Transaction]:
-        tables = [table for each in self.unit.everybody.values() for table in each.transactions.values()]
+        tables = [table for each in self.unit.store.people.values() for table in each.transactions.values()]
         return [row for table in tables for row in table.values()]
 
 
@@ -150,7 +150,7 @@ class WaitsForNobody(MemoryUnit):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
     ) -> None:
-        await self._store.lock.acquire()
+        await self.store.lock.acquire()
         await super().__aexit__(kind, error, trace)
 
 

@@ -220,7 +220,11 @@ async def test_an_import_survives_every_fault_at_every_call() -> None:
     counted = Faults()
     assert await twice(counted) == 1
     assert set(counted.calls) > {"audit.record", "unit_of_work.__aexit__", "unit_of_work.accounts.add_accounts"}
-    for path in set(counted.calls) - {"ping"}:  # a store that does not answer is not opened
+    for path in set(counted.calls) - {
+        "ping",
+        "keys.wrappings",
+        "keys.add",
+    }:  # a store that does not answer is not opened
         for fault in set(PLACES) - {Fault.DUPLICATE}:
             assert await twice(Faults.at(path, fault=fault, seconds=0.0)) == 1, (path, fault)
 

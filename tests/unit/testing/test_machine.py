@@ -25,7 +25,8 @@ from dashtam_core.kernel import DateRange, Subject
 from dashtam_core.memory import MemoryStore
 from dashtam_core.memory._audit import MemoryAuditLog
 from dashtam_core.memory._deliveries import MemoryAnswers, MemoryDeliveries
-from dashtam_core.memory._store import MemoryAccounts, MemoryPeople, MemoryTransactions, MemoryUnit
+from dashtam_core.memory._people import MemoryPeople
+from dashtam_core.memory._store import MemoryAccounts, MemoryTransactions, MemoryUnit
 from dashtam_core.messaging import KeptAnswer, KeyState
 from dashtam_core.store import Store
 from dashtam_core.testing._machine import OpenStore, store_machine
@@ -104,11 +105,11 @@ class AnyAccountWillDo(MemoryAccounts):
         await super().add_balances([each for each in balances if each.account_id in mine])
 
 
-class TokenOutlivesItsPerson(MemoryPeople):
+class KeyOutlivesItsPerson(MemoryPeople):
     async def erase(self) -> Mapping[str, int]:
-        tokens = dict(self.unit.people_tokens)
+        keys = self.unit.person.keys
         erased = await super().erase()
-        self.unit.people_tokens.update(tokens)
+        self.unit.person.keys.update(keys)
         return erased
 
 
@@ -144,6 +145,19 @@ PROVE = os.environ.get("HYPOTHESIS_PROFILE") == "prove"
 SEARCH = settings(max_examples=2_000, phases=[Phase.generate], derandomize=True, report_multiple_bugs=False)
 
 
+LONG_SOUGHT = (
+    LastDayIsLeftOut,
+    KeysAreNotAskedFor,
+    ChangeKeepsTheKey,
+    ChangeTakesTheNote,
+    WhatCameBackIsStillMissing,
+    AnybodyAnnotates,
+    RollbackForgetsBalances,
+    KeyOutlivesItsPerson,
+)
+"""To find one of these takes from 2 to 20 s: what Hypothesis draws depends on the modules that are imported."""
+
+
 def planted(bug: Any) -> OpenStore:
     """Opens a store in memory of which one part is the one given."""
     part = bug.__base__.__name__.removeprefix("Memory").lower()
@@ -173,19 +187,13 @@ def planted(bug: Any) -> OpenStore:
     "bug",
     [
         PagesSkipEquals,
-        LastDayIsLeftOut,
-        KeysAreNotAskedFor,
         OccurrenceIsIgnored,
-        *((ChangeKeepsTheKey, ChangeTakesTheNote) if PROVE else ()),  # take 7 and 14 s to find
-        WhatCameBackIsStillMissing,
-        AnybodyAnnotates,
-        RollbackForgetsBalances,
         AnyAccountWillDo,
-        TokenOutlivesItsPerson,
         AnswerOfAnotherCommand,
         WrongSubscriber,
         SealingSkips,
         TellsWhatWasUndone,
+        *(LONG_SOUGHT if PROVE else ()),
     ],
 )
 def test_a_planted_bug_is_found(bug: Any) -> None:

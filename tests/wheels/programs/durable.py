@@ -20,7 +20,7 @@ async def main(folder: Path, statement: bytes) -> None:
         await dashtam_postgres.upgrade(server.admin_url, app_role=ROLE, app_password=PASSWORD)
         parts = urlsplit(server.admin_url)
         url = parts._replace(netloc=f"{ROLE}:{PASSWORD}@{parts.hostname}:{parts.port}").geturl()
-        async with Dashtam.open(settings=Settings(store_url=url, master_key=KEY)) as dashtam:
+        async with Dashtam.open(settings=Settings(store_url=url, key=KEY)) as dashtam:
             me = dashtam.acting_as(ExternalSubject("me"))
             before = len((await me.ask(ListTransactions(limit=500))).unwrap().items)
             report = (await me.execute(ImportStatement(statement))).unwrap()

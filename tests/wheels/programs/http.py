@@ -33,7 +33,7 @@ def form(file: Path) -> bytes:
 async def main(file: Path) -> None:
     ready: asyncio.Queue[str] = asyncio.Queue()
     async with Dashtam.open(settings=Settings()) as dashtam:
-        token = (await dashtam.acting_as(ExternalSubject("me")).execute(CreateApiToken("mine"))).unwrap()
+        token = (await dashtam.acting_as(ExternalSubject("me")).execute(CreateApiToken("mine"))).unwrap().token
         serving = asyncio.create_task(serve(create_app(dashtam=dashtam), "127.0.0.1", 0, ready.put_nowait))
         url = await ready.get()
         said = {

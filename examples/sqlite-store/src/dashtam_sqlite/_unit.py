@@ -1,11 +1,10 @@
 """The transaction that everything of a person runs in, and its repositories: each sees that person's rows only."""
 
-import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from sqlite3 import Row
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 from uuid import UUID
 
 import attrs
@@ -13,17 +12,15 @@ import attrs
 from dashtam_core import accounts as model
 from dashtam_core.accounts import AccountId, DocumentId, from_json, to_json
 from dashtam_core.audit import AuditEntry, PersonKey
-from dashtam_core.identity import ApiToken
 from dashtam_core.kernel import DateRange, Subject
 from dashtam_core.messaging import KeptAnswer, KeyState, StoredEvent
 from dashtam_core.portfolio import Match, MatchKind
 from dashtam_sqlite._database import Database
-from dashtam_sqlite._values import read
 
 # How long the answer to an idempotency key is kept.
 KEPT_FOR: Final = timedelta(hours=24)
 # Children first; those that are counted when they are erased, and those that are not.
-_COUNTED: Final = ("transactions", "balances", "documents", "accounts", "tokens")
+_COUNTED: Final = ("transactions", "balances", "documents", "accounts")
 _UNCOUNTED: Final = ("answers", "person_keys", "deliveries", "matches", "holdings")
 type _Place = tuple[date, model.TransactionId]
 _AMONG: Final = "IN (SELECT value FROM json_each(?))"
@@ -38,7 +35,7 @@ class SqliteUnit:
         self.trail, self.outbox = Trail(), Outbox()
         self.accounts, self.transactions = SqliteAccounts(self), SqliteTransactions(self)
         self.documents, self.matches = SqliteDocuments(self), SqliteMatches(self)
-        self.tokens, self.answers = SqliteTokens(self), SqliteAnswers(self)
+        self.answers = SqliteAnswers(self)
         self.people, self.person_keys = SqlitePeople(self), SqlitePersonKeys(self)
         self._database, self._entered = database, False
 
@@ -231,16 +228,6 @@ class SqliteDocuments(_Repository):
         return await self._one(model.ImportDocument, "documents", {"document_id = ?": document_id})
 
 
-class SqliteTokens(_Repository):
-    async def add(self, token: ApiToken, /) -> None:
-        assert token.user_id == self._unit.user_id, "a token is its maker's"
-        await self._unit.sql.insert("tokens", [attrs.asdict(token) | {"permissions": sorted(token.permissions)}])
-
-    async def find(self, token_hash: bytes, /) -> ApiToken | None:
-        rows = await self._unit.sql.fetch("SELECT * FROM tokens WHERE token_hash = ?", token_hash)
-        return read(rows[0], ApiToken, permissions=json.loads(rows[0]["permissions"])) if rows else None
-
-
 class SqlitePersonKeys(_Repository):
     async def current(self) -> PersonKey | None:
         return await self._one(PersonKey, "person_keys", {})
@@ -271,7 +258,11 @@ class SqlitePeople(_Repository):
         erased = {
             table: await self._unit.sql.run(forget.format(table), user_id) for table in (*_UNCOUNTED, *_COUNTED)
         }
-        return {kind: erased[kind] for kind in _COUNTED}
+        return {kind: erased[kind] for kind in _COUNTED} | {"tokens": 0}
+
+    async def export(self) -> Mapping[str, Sequence[Mapping[str, Any]]]:
+        told = {*_COUNTED, *_UNCOUNTED, "audit_entries"} - {"person_keys"}
+        return {table: [*map(dict, await self._find(table, {}))] for table in sorted(told)}
 
 
 def _transaction(of: AccountId, document: DocumentId | None, row: model.KeyedTransaction) -> model.Transaction:

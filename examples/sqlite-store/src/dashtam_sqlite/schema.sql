@@ -85,10 +85,7 @@ CREATE TABLE IF NOT EXISTS holdings (
 CREATE VIEW IF NOT EXISTS latest_holdings AS
 SELECT * FROM holdings h WHERE as_of = (SELECT max(as_of) FROM holdings WHERE account_id = h.account_id);
 
-CREATE TABLE IF NOT EXISTS tokens (
-    token_id TEXT PRIMARY KEY, user_id TEXT NOT NULL, name TEXT NOT NULL, token_hash BLOB NOT NULL UNIQUE,
-    permissions TEXT NOT NULL, created_at TEXT NOT NULL
-) STRICT;
+DROP TABLE IF EXISTS tokens;
 
 CREATE TABLE IF NOT EXISTS person_keys (
     user_id TEXT PRIMARY KEY, body TEXT NOT NULL, key_id TEXT AS (body ->> 'key_id') STORED

@@ -15,19 +15,12 @@ if TYPE_CHECKING:
     from dashtam_core.plugins import PluginError, hookimpl
     from dashtam_core.settings import Settings
 
+# fmt: off
 __all__ = [
-    "Actor",
-    "AssemblyError",
-    "Dashtam",
-    "Failure",
-    "PluginError",
-    "Result",
-    "Settings",
-    "Success",
-    "UnavailableError",
-    "hookimpl",
-    "provide",
+    "Actor", "AssemblyError", "Dashtam", "Failure", "PluginError", "Result", "Settings", "Success",
+    "UnavailableError", "hookimpl", "provide",
 ]
+# fmt: on
 
 _HOMES: Final = {
     "Actor": "app",

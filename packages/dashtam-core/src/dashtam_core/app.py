@@ -13,21 +13,8 @@ import attrs
 
 from dashtam_core import accounts, audit, connections, identity, messaging, portfolio
 from dashtam_core.accounts import Ingestion, Reading, StatementReaders, StatementWriters
-from dashtam_core.audit import (
-    Attempt,
-    AuditLog,
-    AuditRecorder,
-    Ed25519Signer,
-    GroupCommit,
-    KeyVault,
-    Outcome,
-    PersonalVault,
-    Replay,
-    Sealing,
-)
 from dashtam_core.connections import Providers
 from dashtam_core.container import AssemblyError, Binding, Container, provide
-from dashtam_core.identity import Authenticate, Authorize, IdentityRefused, Keyring, MasterKey, forgetting
 from dashtam_core.kernel import (
     ANONYMOUS,
     Clock,
@@ -42,33 +29,9 @@ from dashtam_core.kernel import (
 )
 from dashtam_core.logs import remember
 from dashtam_core.memory import MemoryEventBus, MemoryVault
-from dashtam_core.messaging import Call as _Call
-from dashtam_core.messaging import (
-    Command,
-    Deliveries,
-    DurableSubscription,
-    EventBus,
-    LogContext,
-    Message,
-    Next,
-    Notes,
-    Outgoing,
-    Publish,
-    Query,
-    Refused,
-    Relay,
-    Route,
-    Stage,
-    Subscription,
-    chain,
-    emit,
-    idempotent,
-    prepare,
-    transaction,
-)
 from dashtam_core.plugins import Plugins
 from dashtam_core.settings import MEMORY, Settings
-from dashtam_core.store import REPOSITORIES, Capability, Store, UnitOfWork
+from dashtam_core.store import REPOSITORIES, Capability, IdentityUnit, Store, UnitOfWork, identity_store
 from dashtam_core.workers import Workers
 
 __all__ = ["DRAIN_SECONDS", "Actor", "Dashtam"]
@@ -85,15 +48,16 @@ _ROUTES: Final = (
     *connections.ROUTES,
     *portfolio.ROUTES,
 )
-_OF_REQUEST: Final = (Subject, UnitOfWork, Outgoing, Notes)
-_KEY_FILE: Final = "master.key"
+_OF_REQUEST: Final = (Subject, UnitOfWork, messaging.UnitOfWork, messaging.Outgoing, messaging.Notes, Origin)
+_KEY_FILE: Final = "dashtam.key"
+_FORMER_KEY_FILE: Final = "master.key"
 
 
 @attrs.frozen
 class _Path:
     """A message's way: its route, and the function that makes its handler for one request."""
 
-    route: Route
+    route: messaging.Route
     make_handler: Any
 
 
@@ -101,27 +65,28 @@ class Dashtam:
     """The application. Open it with `Dashtam.open()`, then act as somebody."""
 
     def __init__(
-        self, container: Container, routes: Iterable[Route], plugins: Plugins, settings: Settings
+        self, container: Container, routes: Iterable[messaging.Route], plugins: Plugins, settings: Settings
     ) -> None:
         self.store = container.get(Store)
         self.plugins = plugins
         self.container = container
-        self.relay = container.get(Relay)
-        recorder = container.get(AuditRecorder)
-        self.stages: tuple[Stage, ...] = (
-            LogContext(settings.slow_seconds),
-            Publish(container.get(EventBus), self.relay.wake),
-            Authorize(recorder),
-            Replay(recorder),
-            Attempt(recorder),
-            prepare,
-            transaction,
-            Outcome(recorder),
-            idempotent,
-            emit,
+        self.relay = container.get(messaging.Relay)
+        recorder = container.get(audit.AuditRecorder)
+        self.stages: tuple[messaging.Stage, ...] = (
+            messaging.LogContext(settings.slow_seconds),
+            messaging.Publish(container.get(messaging.EventBus), self.relay.wake),
+            identity.Authorize(recorder),
+            audit.Replay(recorder),
+            audit.Attempt(recorder),
+            messaging.prepare,
+            messaging.transaction,
+            audit.Outcome(recorder),
+            messaging.idempotent,
+            messaging.emit,
         )
-        self._run: Next = chain(self.stages)
-        self._paths: dict[type[Message[Any, Any]], _Path] = {}
+        self._run: messaging.Next = messaging.chain(self.stages)
+        self._claims = container.get(identity.Claims)
+        self._paths: dict[type[messaging.Message[Any, Any]], _Path] = {}
         for route in routes:
             self._add(route)
         for plugin, some in plugins.by_plugin("route").items():
@@ -142,8 +107,8 @@ class Dashtam:
         store: Store | None = None,
         plugins: Iterable[object] | None = None,
         overrides: Iterable[Binding] = (),
-        routes: Iterable[Route] = (),
-        subscriptions: Iterable[Subscription | DurableSubscription] = (),
+        routes: Iterable[messaging.Route] = (),
+        subscriptions: Iterable[messaging.Subscription | messaging.DurableSubscription] = (),
         workers: bool = True,
     ) -> AsyncGenerator[Self]:
         """Assembles everything, and takes it down at the end.
@@ -168,12 +133,17 @@ class Dashtam:
         if strict:
             found.strict()
         opening = _given(store) if store is not None else found.open_store(_with_url(chosen))
-        if Keyring not in {binding.port for binding in own}:  # looked for before any store is opened
-            own = (provide(Keyring).value(_keyring(chosen, given=store is not None)), *own)
+        bound = {binding.port for binding in own}
+        # Looked for before any store is opened.
+        key = None if identity.Keyring in bound else key_of(chosen, given=store is not None)
         opened: list[Store] = []
+        keyrings: list[identity.Keyring] = []
         bindings = (
             provide(Store).by(opened.pop, ping=_ping),
-            *_defaults(chosen, found, (*found.subscriptions, *told)),
+            provide(identity.Keyring).by(keyrings.pop),
+            *_defaults(
+                chosen, found, (*found.subscriptions, *told), mails=chosen.mail_url or identity.Mailer in bound
+            ),
             *(binding for some in found.by_plugin("binding").values() for binding in some),
             *own,
         )
@@ -182,6 +152,8 @@ class Dashtam:
             container.check(route.factory)  # what does not fit is found before any store is opened
         async with opening as data:
             opened.append(data)
+            if identity.Keyring not in bound:
+                keyrings.append(await _keyring(data, key))
             try:
                 dashtam = cls(container, known, found, chosen)
                 found.strict() if strict else found.warn()
@@ -194,16 +166,16 @@ class Dashtam:
     @asynccontextmanager
     async def working(self) -> AsyncGenerator[None]:
         """Runs the background work while the block lasts."""
-        async with Workers(self.store, self.container.get(Sealing), self.relay).running():
+        async with Workers(self.store, self.container.get(audit.Sealing), self.relay).running():
             yield
 
     def acting_as(self, subject: Subject, /, origin: Origin = _LIBRARY) -> "Actor":
         """Dashtam as one person sees it. `origin` is where they ask from, as the audit trail will tell."""
         return Actor(self, subject, origin)
 
-    async def authenticate(self, token: str, /) -> Result[Subject, IdentityRefused | Refused]:
+    async def authenticate(self, token: str, /) -> Result[Subject, identity.IdentityRefused | messaging.Refused]:
         """Who a bearer token belongs to."""
-        return await self.acting_as(ANONYMOUS).ask(Authenticate(token))
+        return await self.acting_as(ANONYMOUS).ask(identity.Authenticate(token))
 
     async def ping(self) -> None:
         """Returns if everything needed to serve is there; raises what is wrong with the first that is not."""
@@ -213,7 +185,7 @@ class Dashtam:
 
     async def run(
         self,
-        message: Message[Any, Any],
+        message: messaging.Message[Any, Any],
         subject: Subject,
         origin: Origin = _LIBRARY,
         idempotency_key: str | None = None,
@@ -223,14 +195,18 @@ class Dashtam:
         if path is None:
             self.plugins.check("route", type(message).action)
             raise AssemblyError(f"no handler is registered for {type(message).__name__}: add its route")
-        unit, outgoing, notes = self.store.unit_of_work(subject), Outgoing(), Notes()
-        handler = path.make_handler({Subject: subject, UnitOfWork: unit, Outgoing: outgoing, Notes: notes})
-        call = _Call(
+        if isinstance(message, identity.Unproven):
+            subject = await message.claimant(self._claims)
+        unit, outgoing, notes = self.store.unit_of_work(subject), messaging.Outgoing(), messaging.Notes()
+        handler = path.make_handler(
+            dict(zip(_OF_REQUEST, (subject, unit, unit, outgoing, notes, origin), strict=True))
+        )
+        call = messaging.Call(
             message, path.route, subject, handler, unit, outgoing, notes, origin, new_id(), idempotency_key
         )
         return await self._run(call)
 
-    def _add(self, route: Route) -> None:
+    def _add(self, route: messaging.Route) -> None:
         name = route.message.__name__
         if route.message in self._paths:
             raise AssemblyError(f"{name} has two handlers: a message has exactly one")
@@ -249,20 +225,24 @@ class Actor:
     origin: Origin = _LIBRARY
 
     async def execute[T, E](
-        self, command: Command[T, E], /, *, idempotency_key: str | None = None
-    ) -> Result[T, E | Refused]:
+        self, command: messaging.Command[T, E], /, *, idempotency_key: str | None = None
+    ) -> Result[T, E | messaging.Refused]:
         """Change something. With a key, a retry within 24 hours changes nothing and gets the first answer."""
         answer = await self.dashtam.run(command, self.subject, self.origin, idempotency_key)
-        return cast("Result[T, E | Refused]", answer)
+        return cast("Result[T, E | messaging.Refused]", answer)
 
-    async def ask[T, E](self, query: Query[T, E], /) -> Result[T, E | Refused]:
+    async def ask[T, E](self, query: messaging.Query[T, E], /) -> Result[T, E | messaging.Refused]:
         """Read something."""
-        return cast("Result[T, E | Refused]", await self.dashtam.run(query, self.subject, self.origin))
+        return cast("Result[T, E | messaging.Refused]", await self.dashtam.run(query, self.subject, self.origin))
 
 
 def fit(plugins: Plugins, settings: Settings, overrides: Iterable[Binding] = ()) -> None:
     """Keep from plugins what the core has itself, and leave out what cannot be assembled. Makes nothing."""
-    defaults = (Binding(Store, object, ping=_ping), Binding(Keyring, object), *_defaults(settings, plugins, ()))
+    defaults = (
+        Binding(Store, object, ping=_ping),
+        Binding(identity.Keyring, object),
+        *_defaults(settings, plugins, ()),
+    )
     plugins.reserve("dashtam_routes", _ROUTES)
     plugins.reserve("dashtam_bindings", (*defaults, *(Binding(port, object) for port in _OF_REQUEST)))
     bindings, routes = plugins.by_plugin("binding"), plugins.by_plugin("route")
@@ -283,39 +263,67 @@ def fit(plugins: Plugins, settings: Settings, overrides: Iterable[Binding] = ())
 
 
 def _defaults(
-    settings: Settings, plugins: Plugins, subscriptions: Sequence[Subscription | DurableSubscription]
+    settings: Settings,
+    plugins: Plugins,
+    subscriptions: Sequence[messaging.Subscription | messaging.DurableSubscription],
+    *,
+    mails: object = None,
 ) -> tuple[Binding, ...]:
     """What every port is bound to unless somebody says otherwise."""
-    durable = [each for each in subscriptions if isinstance(each, DurableSubscription)]
-    direct = [each for each in subscriptions if isinstance(each, Subscription)]
+    durable = [each for each in subscriptions if isinstance(each, messaging.DurableSubscription)]
+    direct = [each for each in subscriptions if isinstance(each, messaging.Subscription)]
 
-    def bus(vault: PersonalVault) -> MemoryEventBus:
-        return MemoryEventBus((forgetting(vault), *direct))
+    def bus(vault: audit.PersonalVault) -> MemoryEventBus:
+        return MemoryEventBus((identity.forgetting(vault), *direct))
 
-    def relay(deliveries: Deliveries) -> Relay:
-        return Relay(deliveries, durable)
+    def relay(deliveries: messaging.Deliveries) -> messaging.Relay:
+        return messaging.Relay(deliveries, durable)
+
+    def mailing_relay(deliveries: messaging.Deliveries, mailing: identity.Mailing) -> messaging.Relay:
+        return messaging.Relay(deliveries, [*mailing.subscriptions(), *durable])
 
     return (
         provide(Clock).by(SystemClock),
         provide(StatementReaders).value(StatementReaders(plugins.readers, settings.import_max_bytes)),
         provide(StatementWriters).value(StatementWriters(plugins.writers)),
-        provide(Reading).by(Reading, closing=_close_reading),
+        provide(Reading).by(Reading, closing=_close),
         provide(Ingestion).by(Ingestion),
         provide(Providers).value(Providers(plugins.providers)),
-        provide(EventBus).by(bus, closing=lambda bus: bus.close(DRAIN_SECONDS)),
+        provide(messaging.EventBus).by(bus, closing=lambda bus: bus.close(DRAIN_SECONDS)),
         provide(accounts.Paging).by(accounts.Paging),
-        provide(AuditLog).by(_audit_log),
-        provide(Deliveries).by(_deliveries),
-        provide(PersonalVault).by(_vault),
-        provide(GroupCommit).by(GroupCommit, closing=GroupCommit.close),
-        provide(AuditRecorder).by(AuditRecorder),
-        provide(Sealing).by(_sealing),
-        provide(Relay).by(relay),
+        provide(audit.AuditLog).by(_audit_log),
+        provide(messaging.Deliveries).by(_deliveries),
+        provide(audit.PersonalVault).by(_vault),
+        provide(audit.GroupCommit).by(audit.GroupCommit, closing=audit.GroupCommit.close),
+        provide(audit.AuditRecorder).by(audit.AuditRecorder),
+        provide(audit.Sealing).by(_sealing),
+        provide(messaging.Relay).by(mailing_relay if mails else relay),
         *REPOSITORIES,
+        provide(identity.Claims).by(_claims),
+        provide(identity.RateLimiter).by(_limits),
+        provide(identity.RootKeys).by(_root_keys),
+        *identity.bindings(settings, mails=bool(mails)),
     )
 
 
-async def _close_reading(reading: Reading) -> None:
+def _claims(
+    store: Store, keyring: identity.Keyring, access: identity.Ed25519AccessTokens, clock: Clock
+) -> identity.Claims:
+    def units(subject: Subject) -> IdentityUnit:
+        return identity_store(store).unit_of_work(subject)
+
+    return identity.Claims(units, keyring.derive("address"), access, clock)
+
+
+def _root_keys(store: Store, _: UnitOfWork) -> identity.RootKeys:  # for a request: not every store keeps people
+    return identity_store(store).keys
+
+
+def _limits(store: Store, _: UnitOfWork) -> identity.RateLimiter:
+    return identity_store(store).limits
+
+
+async def _close(reading: Reading) -> None:
     reading.close()
 
 
@@ -323,23 +331,31 @@ async def _ping(store: Store) -> None:
     await store.ping()
 
 
-def _audit_log(store: Store) -> AuditLog:
+def _audit_log(store: Store) -> audit.AuditLog:
     return store.audit
 
 
-def _deliveries(store: Store) -> Deliveries:
+def _deliveries(store: Store) -> messaging.Deliveries:
     return store.deliveries
 
 
-def _vault(store: Store, keyring: Keyring) -> PersonalVault:
-    if find_spec("cryptography") is None and Capability.IMMUTABLE_AUDIT not in store.capabilities:
+def _vault(store: Store, keyring: identity.Keyring) -> audit.PersonalVault:
+    if not _can_encrypt() and not _lasts(store):
         return MemoryVault()
-    return KeyVault(store.unit_of_work, keyring.derive("personal-data"))
+    return audit.KeyVault(store.unit_of_work, keyring.derive("personal-data"))
 
 
-def _sealing(log: AuditLog, keyring: Keyring, clock: Clock) -> Sealing:
+def _can_encrypt() -> bool:
+    return find_spec("cryptography") is not None
+
+
+def _lasts(store: Store) -> bool:
+    return Capability.IMMUTABLE_AUDIT in store.capabilities
+
+
+def _sealing(log: audit.AuditLog, keyring: identity.Keyring, clock: Clock) -> audit.Sealing:
     seed = keyring.derive("audit-checkpoint")
-    return Sealing(log, lambda: Ed25519Signer.from_seed(_log_name(seed), seed), clock)
+    return audit.Sealing(log, lambda: audit.Ed25519Signer.from_seed(_log_name(seed), seed), clock)
 
 
 def _log_name(seed: bytes) -> str:
@@ -366,28 +382,40 @@ def _with_url(settings: Settings) -> Settings:
     return attrs.evolve(settings, store_url=settings.store_url or MEMORY)
 
 
-def _keyring(settings: Settings, *, given: bool) -> MasterKey:
-    """Over the configured secret; for data that lasts no longer than this process, over a new one."""
-    if settings.master_key is not None:
-        return MasterKey(settings.master_key.encode())
+def key_of(settings: Settings, *, given: bool = False) -> str | None:
+    """The key-encryption key: the configured one or that beside an embedded store; none for data in memory.
+
+    `given` says that somebody else opened the store, so that nobody knows whether its data lasts.
+    """
+    if configured := settings.key or settings.master_key:
+        return configured
     if settings.store_scheme == "embedded" and not given:
-        kept = _kept_secret(settings.data_dir / _KEY_FILE)
-        remember(kept.decode())
-        return MasterKey(kept)
+        former = settings.data_dir / _FORMER_KEY_FILE
+        kept = _kept_secret(former if former.exists() else settings.data_dir / _KEY_FILE)
+        remember(kept)
+        return kept
     if settings.store_scheme in {None, "memory"} and not given:
-        return MasterKey(secrets.token_bytes(32))
+        return None
     raise UnavailableError(
         UnavailableCode.STORE_NOT_CONFIGURED,
-        "DASHTAM_MASTER_KEY is not set, and account numbers are matched by a hash with it: set it once, keep it, "
+        "DASHTAM_KEY is not set, and without it nothing that is kept could be opened again: set it once, keep it, "
         "and make it with python -c 'import secrets; print(secrets.token_urlsafe(32))'",
     )
 
 
-def _kept_secret(file: Path) -> bytes:
+async def _keyring(store: Store, key: str | None) -> identity.MasterKey:
+    if key is None:
+        return identity.MasterKey(secrets.token_bytes(32))
+    if Capability.IDENTITY in store.capabilities and (_can_encrypt() or _lasts(store)):
+        return await identity.open_root(identity_store(store).keys, key)
+    return identity.MasterKey(key.encode())  # there is no place for a root key, or nothing to wrap it with
+
+
+def _kept_secret(file: Path) -> str:
     """The secret beside an embedded store, made the first time it is needed. Exclusive creation settles a race."""
     file.parent.mkdir(parents=True, exist_ok=True)
     if not file.exists():
-        fresh = file.with_name(f".{_KEY_FILE}.{secrets.token_hex(8)}")
+        fresh = file.with_name(f".{file.name}.{secrets.token_hex(8)}")
         fresh.touch(mode=0o600)
         fresh.write_text(secrets.token_urlsafe(32))
         try:
@@ -396,4 +424,4 @@ def _kept_secret(file: Path) -> bytes:
             pass
         finally:
             fresh.unlink()
-    return file.read_text().strip().encode()
+    return file.read_text().strip()

@@ -2,17 +2,22 @@
 
 from contextlib import AbstractAsyncContextManager
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, cast
 
 from dashtam_core import messaging
 from dashtam_core.accounts import Accounts, Documents, Transactions
 from dashtam_core.audit import AuditLog, AuditTrail, PersonKeys
 from dashtam_core.container import Binding, provide
-from dashtam_core.identity import ApiTokens, People
-from dashtam_core.kernel import Subject
+from dashtam_core.identity import Credentials, IdentityCode, People, RateLimiter, RootKeys, Users
+from dashtam_core.kernel import Subject, UnavailableError
 from dashtam_core.portfolio import Matches
 
-__all__ = ["REPOSITORIES", "Capability", "OpenStore", "Store", "UnitOfWork"]
+# fmt: off
+__all__ = [
+    "REPOSITORIES", "Capability", "IdentityStore", "IdentityUnit", "OpenStore", "Store", "UnitOfWork",
+    "identity_store",
+]
+# fmt: on
 
 
 class Capability(StrEnum):
@@ -34,6 +39,8 @@ class Capability(StrEnum):
     """
     ORDERED_OUTBOX = "ordered_outbox"
     """Events reach each durable subscriber in the order of their commits."""
+    IDENTITY = "identity"
+    """It keeps people who log in here: it is an `IdentityStore`, and its units are `IdentityUnit`s."""
 
 
 class UnitOfWork(messaging.UnitOfWork, Protocol):
@@ -50,9 +57,6 @@ class UnitOfWork(messaging.UnitOfWork, Protocol):
 
     @property
     def matches(self) -> Matches: ...
-
-    @property
-    def tokens(self) -> ApiTokens: ...
 
     @property
     def people(self) -> People: ...
@@ -89,6 +93,40 @@ class Store(Protocol):
         ...
 
 
+class IdentityUnit(UnitOfWork, Protocol):
+    """A unit of work of a store with the capability `IDENTITY`."""
+
+    @property
+    def users(self) -> Users: ...
+
+    @property
+    def credentials(self) -> Credentials: ...
+
+
+class IdentityStore(Store, Protocol):
+    """A store with the capability `IDENTITY`."""
+
+    @property
+    def limits(self) -> RateLimiter: ...
+
+    @property
+    def keys(self) -> RootKeys: ...
+
+    def unit_of_work(self, subject: Subject, /) -> IdentityUnit: ...
+
+
+def identity_store(store: Store) -> IdentityStore:
+    """The store as one that keeps people.
+
+    Raises:
+        UnavailableError: it does not.
+    """
+    if Capability.IDENTITY not in store.capabilities:
+        why = "this store keeps no people and no tokens: say who acts yourself, with ExternalSubject"
+        raise UnavailableError(IdentityCode.IDENTITY_NOT_KEPT, why)
+    return cast("IdentityStore", store)
+
+
 type OpenStore = AbstractAsyncContextManager[Store]
 
 
@@ -112,8 +150,17 @@ def _people(unit: UnitOfWork) -> People:
     return unit.people
 
 
-def _tokens(unit: UnitOfWork) -> ApiTokens:
-    return unit.tokens
+def _users(store: Store, unit: UnitOfWork) -> Users:
+    return _keeping_people(store, unit).users
+
+
+def _credentials(store: Store, unit: UnitOfWork) -> Credentials:
+    return _keeping_people(store, unit).credentials
+
+
+def _keeping_people(store: Store, unit: UnitOfWork) -> IdentityUnit:
+    identity_store(store)
+    return cast("IdentityUnit", unit)
 
 
 REPOSITORIES: tuple[Binding, ...] = (
@@ -121,7 +168,8 @@ REPOSITORIES: tuple[Binding, ...] = (
     provide(Transactions).by(_transactions),
     provide(Documents).by(_documents),
     provide(Matches).by(_matches),
-    provide(ApiTokens).by(_tokens),
     provide(People).by(_people),
+    provide(Users).by(_users),
+    provide(Credentials).by(_credentials),
 )
 """Where a handler's repositories come from: the unit of work of its request."""

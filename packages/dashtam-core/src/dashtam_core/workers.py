@@ -15,9 +15,6 @@ from dashtam_core.messaging import Relay
 from dashtam_core.store import Capability, Store
 
 SEAL_SECONDS: Final = 1.0
-SWEEP_SECONDS: Final = 60.0
-MAINTAIN_SECONDS: Final = 300.0
-WATCH_SECONDS: Final = 30.0
 WORRYING_SECONDS: Final = 60.0
 """Older than this, what waits to be sealed or delivered is worth a warning."""
 
@@ -40,9 +37,9 @@ class Workers:
             asyncio.create_task(self._every(seconds, name, work), name=f"dashtam {name}")
             for name, seconds, work in (
                 *sealing,
-                ("sweeping", SWEEP_SECONDS, self.sealing.sweep),
-                ("maintenance", MAINTAIN_SECONDS, self.store.maintain),
-                ("watch", WATCH_SECONDS, self._watch),
+                ("sweeping", 60.0, self.sealing.sweep),
+                ("maintenance", 300.0, self.store.maintain),
+                ("watch", 30.0, self._watch),
                 ("relay", 0.0, self.relay.run),
             )
         ]

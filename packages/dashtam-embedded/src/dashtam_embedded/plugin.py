@@ -4,7 +4,7 @@ import hashlib
 import hmac
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 from dashtam_core.kernel import UnavailableCode, UnavailableError
@@ -12,9 +12,6 @@ from dashtam_core.logs import remember
 from dashtam_core.plugins import StoreOpener, hookimpl
 from dashtam_core.settings import Settings
 from dashtam_core.store import Store
-
-if TYPE_CHECKING:
-    from dashtam_embedded._postgres import PostgresServer
 
 _ROLE: Final = "dashtam_app"
 
@@ -38,22 +35,18 @@ async def _open(settings: Settings) -> AsyncGenerator[Store]:
 
     try:
         async with postgres(settings.data_dir / "postgres") as server:
-            password = _password(server)
-            remember(password)
-            remember(urlsplit(server.admin_url).password or "")
+            owner = urlsplit(server.admin_url)
+            password = _password(owner.password or "")
+            for secret in (owner.password or "", password):
+                remember(secret)
             await dashtam_postgres.upgrade(server.admin_url, app_role=_ROLE, app_password=password)
-            async with dashtam_postgres.open_store(_app_url(server, password)) as store:
+            url = owner._replace(netloc=f"{_ROLE}:{password}@{owner.hostname}:{owner.port}").geturl()
+            async with dashtam_postgres.open_store(url) as store:
                 yield store
     except EmbeddedServerError as error:
         raise UnavailableError(UnavailableCode.STORE_UNREACHABLE, str(error)) from error
 
 
-def _password(server: "PostgresServer") -> str:
+def _password(owners: str) -> str:
     """The application role's password: follows from the owner's, so that there is one secret to keep."""
-    owner = urlsplit(server.admin_url).password or ""
-    return hmac.digest(owner.encode(), _ROLE.encode(), hashlib.sha256).hex()
-
-
-def _app_url(server: "PostgresServer", password: str) -> str:
-    parts = urlsplit(server.admin_url)
-    return parts._replace(netloc=f"{_ROLE}:{password}@{parts.hostname}:{parts.port}").geturl()
+    return hmac.digest(owners.encode(), _ROLE.encode(), hashlib.sha256).hex()

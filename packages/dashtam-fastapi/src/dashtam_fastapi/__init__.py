@@ -12,21 +12,12 @@ if TYPE_CHECKING:
     from dashtam_fastapi._serving import serve, until_signalled
     from dashtam_fastapi._settings import ServiceSettings
 
+# fmt: off
 __all__ = [
-    "Caller",
-    "Me",
-    "MeWriting",
-    "ProblemError",
-    "ProblemRoute",
-    "ServiceSettings",
-    "Writer",
-    "acting",
-    "create_app",
-    "problem_response",
-    "router",
-    "serve",
-    "until_signalled",
+    "Caller", "Me", "MeWriting", "ProblemError", "ProblemRoute", "ServiceSettings", "Writer", "acting",
+    "create_app", "problem_response", "router", "serve", "until_signalled",
 ]
+# fmt: on
 _MODULES: Final = ("_answers", "_app", "_callers", "_problems", "_router", "_serving", "_settings")
 
 

@@ -1,37 +1,63 @@
-"""`/accounts`: the caller's accounts."""
+"""`/accounts`: the caller's accounts, what each had, and what it holds."""
 
-from typing import Annotated, TypedDict
+from typing import TypedDict
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter
+from pydantic import Field
 
-from dashtam_core.accounts import AccountId, AccountView, GetAccount, ListAccounts, account_view
-from dashtam_fastapi._answers import ProblemRoute, answer, page_answer
-from dashtam_fastapi._callers import Me
-from dashtam_fastapi._parameters import Id, NoQuery, PageQuery
-from dashtam_fastapi._problems import documented
+from dashtam_core import accounts as core
+from dashtam_fastapi._answers import ProblemRoute
+from dashtam_fastapi._exposed import expose
+from dashtam_fastapi._parameters import Day, NoQuery
 
 accounts = APIRouter(tags=["accounts"], route_class=ProblemRoute)
 
 
 class AccountPage(TypedDict):
-    items: list[AccountView]
+    items: list[core.AccountView]
     next_cursor: str | None
 
 
-@accounts.get("/accounts", operation_id="list_accounts", summary="List your accounts", response_model=AccountPage)
-async def list_accounts(me: Me, query: Annotated[PageQuery, Query()]) -> Response:
-    """Your accounts in the order they were added, each with the latest balance of each kind."""
-    page = await me.ask(ListAccounts(limit=query.limit, cursor=query.cursor))
-    return page_answer(page, account_view)
+class BalanceList(TypedDict):
+    items: list[core.BalanceView]
 
 
-@accounts.get(
-    "/accounts/{account_id}",
-    operation_id="get_account",
-    summary="Get an account",
-    response_model=AccountView,
-    responses=documented(404),
+class HoldingList(TypedDict):
+    items: list[core.HoldingView]
+
+
+class BalanceQuery(NoQuery):
+    """Which days of a history."""
+
+    from_date: Day | None = Field(default=None, alias="from", description="Without it, a year before the last day")
+    to_date: Day | None = Field(default=None, alias="to", description="Without it, the day of the latest balance")
+
+
+expose(
+    accounts, "GET /accounts", core.ListAccounts, "List your accounts", view=core.account_view, model=AccountPage
 )
-async def get_account(account_id: Id, me: Me, _: Annotated[NoQuery, Query()]) -> Response:
-    """One account with the latest balance of each kind."""
-    return answer(account_view(await me.ask(GetAccount(AccountId(account_id)))))
+expose(
+    accounts,
+    "GET /accounts/{account_id}",
+    core.GetAccount,
+    "Get an account",
+    view=core.account_view,
+    model=core.AccountView,
+)
+expose(
+    accounts,
+    "GET /accounts/{account_id}/balances",
+    core.ListBalances,
+    "List the balances an account had",
+    query=BalanceQuery,
+    view=core.balance_view,
+    model=BalanceList,
+)
+expose(
+    accounts,
+    "GET /accounts/{account_id}/holdings",
+    core.ListHoldings,
+    "List what an account holds",
+    view=core.holding_view,
+    model=HoldingList,
+)

@@ -1,29 +1,31 @@
 """How an endpoint answers: the core's views as JSON, written once, and every error as a problem."""
 
 from collections.abc import Callable, Coroutine, Mapping
-from typing import Any
+from typing import Any, cast
 
+import attrs
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from pydantic_core import to_json
 
-from dashtam_core.kernel import Page
 from dashtam_fastapi._problems import HANDLED, PRIVATE, problem_response
 
 
 def answer(view: object, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """A view as it is, not validated again: `response_model` is for the document only, a test holds it true."""
-    return Response(to_json(view), status, {**PRIVATE, **(headers or {})}, "application/json")
+    body = to_json(view, fallback=_fields)
+    return Response(body, status, {**PRIVATE, **(headers or {})}, "application/json")
 
 
-def no_content() -> Response:
-    """That it is done, and that there is no more to say."""
-    return Response(status_code=204, headers=PRIVATE)
+def _fields(value: Any) -> Any:
+    """An object of the core by its fields; one that has a text form of its own, by that."""
+    own_text = "__str__" in vars(cast("object", value).__class__)
+    return str(value) if own_text else attrs.asdict(value, recurse=False)
 
 
-def page_answer[T](page: Page[T], view: Callable[[T], object]) -> Response:
-    """A page of anything: its items, and the cursor for the next one or null."""
-    return answer({"items": [view(item) for item in page.items], "next_cursor": page.next_cursor})
+def no_content(status: int = 204) -> Response:
+    """That it is done, or will be, and that there is no more to say."""
+    return Response(status_code=status, headers=PRIVATE)
 
 
 class ProblemRoute(APIRoute):

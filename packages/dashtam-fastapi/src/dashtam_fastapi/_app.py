@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.metadata import version
 
 from fastapi import FastAPI
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from dashtam_core import Dashtam, Failure, Result, Settings, UnavailableError
 from dashtam_core.kernel import ValueRefused
@@ -38,6 +39,8 @@ def create_app(settings: ServiceSettings | None = None, *, dashtam: Dashtam | No
     app.state.dashtam = dashtam
     app.state.import_max_bytes = chosen.import_max_bytes
     app.add_middleware(Envelope)
+    if proxies := [each.strip() for each in chosen.trusted_proxies.split(",") if each.strip()]:
+        app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=proxies)
     for error in HANDLED:
         app.add_exception_handler(error, handle)
     app.include_router(router(dashtam or app_dashtam, import_max_bytes=chosen.import_max_bytes))

@@ -41,7 +41,9 @@ class Bearer(SecurityBase):
     """The dependency that takes API tokens from the `Authorization` header, and from nowhere else."""
 
     def __init__(self, dashtam: Finder) -> None:
-        self.model = HTTPBearer(description="An API token, as `dashtam token` makes it")
+        self.model = HTTPBearer(
+            description="The access token of a session, or an API token as `dashtam token` makes it"
+        )
         self.scheme_name = "bearer"
         self._dashtam = dashtam
 
@@ -84,22 +86,12 @@ def acting(dashtam: Dashtam | Finder, *, subject: SubjectDependency | None = Non
     who acts, such as one that returns `ExternalSubject(user.id)`; without it, whom an API token of this Dashtam
     belongs to.
     """
-    find = _found(dashtam)
+    find: Finder = dashtam if callable(dashtam) else lambda _: dashtam
 
     async def act(request: Request, who: Annotated[Subject, Depends(subject or Bearer(find))]) -> Actor:
         return find(request).acting_as(who, _origin(request))
 
     return act
-
-
-def _found(dashtam: Dashtam | Finder) -> Finder:
-    if callable(dashtam):
-        return dashtam
-
-    def always(_: Request) -> Dashtam:
-        return dashtam
-
-    return always
 
 
 def remember(actor: ActorDependency, import_max_bytes: int) -> Callable[..., Awaitable[None]]:
@@ -127,6 +119,15 @@ async def _writing(request: Request, key: IdempotencyKey = None) -> Writer:
 
 MeWriting = Annotated[Writer, Depends(_writing)]
 """What an endpoint that changes something asks for: it takes the header Idempotency-Key, and says so."""
+
+
+async def _writing_unkept(request: Request) -> Writer:
+    me = await _remembered(request)
+    return Writer(me.actor, me.import_max_bytes, None)
+
+
+MeWritingUnkept = Annotated[Writer, Depends(_writing_unkept)]
+"""What one asks for whose answer may hold a secret, and is not kept for a retry."""
 
 
 def _origin(request: Request) -> Origin:

@@ -2,10 +2,11 @@
 
 import logging
 import re
+from collections.abc import Iterable, Mapping
 from time import perf_counter
 from typing import Final
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dashtam_core.kernel import new_id
@@ -14,7 +15,19 @@ from dashtam_fastapi._problems import problem_response
 
 _log: Final = logging.getLogger(__name__)
 _HEALTH: Final = "/health/"
-_SANE: Final = re.compile(r"[A-Za-z0-9._~-]{1,64}", re.ASCII)
+_SANE: Final = re.compile(rb"[A-Za-z0-9._~-]{1,64}")
+# What every answer tells browsers, unless it tells them something else itself.
+ALWAYS: Final = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"strict-transport-security", b"max-age=31536000; includeSubDomains"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+)
+_WHICH_END: Final = problem_response(
+    HTTPException(400, "send Content-Length or Transfer-Encoding, not both", {"connection": "close"})
+)
 
 
 class Envelope:
@@ -27,42 +40,52 @@ class Envelope:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = _request_id(scope)
+        headers = dict[bytes, bytes](scope["headers"])
+        request_id = _request_id(headers)
         scope.setdefault("state", {})["request_id"] = request_id
+        app = _WHICH_END if headers.keys() >= {b"content-length", b"transfer-encoding"} else self._app
         with bound(request_id=request_id):
-            await self._answer(request_id, scope, receive, send)
+            await _answer(app, request_id, scope, receive, send)
 
-    async def _answer(self, request_id: str, scope: Scope, receive: Receive, send: Send) -> None:
-        began, status = perf_counter(), None
 
-        async def named(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                headers = MutableHeaders(scope=message)
-                headers["request-id"] = request_id
-                headers.setdefault("x-content-type-options", "nosniff")
-            await send(message)
+async def _answer(app: ASGIApp, request_id: str, scope: Scope, receive: Receive, send: Send) -> None:
+    began, status = perf_counter(), None
 
-        try:
-            await self._app(scope, receive, named)
-        except Exception as error:  # noqa: BLE001 - the last place where one can be answered
-            line = "request failed: %s %s, request-id %s"
-            _log.error(line, scope["method"], scope["path"], request_id, exc_info=error)
-            if status is None:
-                await problem_response(error)(scope, receive, named)
-        finally:
-            _note(scope, status, perf_counter() - began)
+    async def named(message: Message) -> None:
+        nonlocal status
+        if message["type"] == "http.response.start":
+            status = message["status"]
+            message["headers"] = _completed(message.get("headers", ()), request_id)
+        await send(message)
+
+    try:
+        await app(scope, receive, named)
+    except Exception as error:  # noqa: BLE001 - the last place where one can be answered
+        line = "request failed: %s %s, request-id %s"
+        _log.error(line, scope["method"], scope["path"], request_id, exc_info=error)
+        if status is None:
+            await problem_response(error)(scope, receive, named)
+    finally:
+        _note(scope, status, perf_counter() - began)
 
 
 def _note(scope: Scope, status: int | None, seconds: float) -> None:
     """One line for a request; without a status, its sender left before there was an answer."""
     path = scope["path"]
-    fields = {"method": scope["method"], "path": path, "status": status, "milliseconds": round(seconds * 1e3, 3)}
+    peer, _ = scope.get("client") or (None, None)
+    asked = {"client": peer, "method": scope["method"], "path": path}
+    fields = {**asked, "status": status, "milliseconds": round(seconds * 1e3, 3)}
     _log.log(logging.DEBUG if path.startswith(_HEALTH) else logging.INFO, "request", extra=fields)
 
 
-def _request_id(scope: Scope) -> str:
+def _request_id(headers: Mapping[bytes, bytes]) -> str:
     """The caller's own id for the request if it is a plain token, else a new one."""
-    given = Headers(scope=scope).get("request-id", "")
-    return given if _SANE.fullmatch(given) else str(new_id())
+    given = headers.get(b"request-id", b"")
+    return given.decode() if _SANE.fullmatch(given) else str(new_id())
+
+
+def _completed(headers: Iterable[tuple[bytes, bytes]], request_id: str) -> list[tuple[bytes, bytes]]:
+    """The headers of an answer with its request's id, and with what of `ALWAYS` it does not say itself."""
+    own = [each for each in headers if each[0] != b"request-id"]
+    names = {name for name, _ in own}
+    return [*own, (b"request-id", request_id.encode()), *(each for each in ALWAYS if each[0] not in names)]

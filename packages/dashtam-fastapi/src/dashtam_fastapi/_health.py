@@ -27,11 +27,7 @@ async def live() -> Response:
 
 
 @health.get(
-    "/ready",
-    operation_id="ready",
-    summary="Can it serve?",
-    response_model=Health,
-    responses=documented(503),
+    "/ready", operation_id="ready", summary="Can it serve?", response_model=Health, responses=documented(503)
 )
 async def ready(request: Request) -> Response:
     """Asks everything that it needs, all at once: send no requests here while this says no."""

@@ -19,7 +19,7 @@ from dashtam_fastapi._bodies import Body, documented_body, read_body
 from dashtam_fastapi._callers import Me, MeWriting
 from dashtam_fastapi._parameters import Id, NoQuery
 from dashtam_fastapi._problems import documented
-from dashtam_fastapi._upload import MULTIPART, PART, PROFILE, read_upload
+from dashtam_fastapi._upload import MULTIPART, PART, PROFILE, announced, holding, read_upload
 
 imports = APIRouter(tags=["imports"], route_class=ProblemRoute)
 
@@ -55,8 +55,9 @@ _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
 )
 async def import_statement(request: Request, me: MeWriting, _: Annotated[NoQuery, Query()]) -> Response:
     """Takes in every account, balance and transaction of the file, each once however often it comes."""
-    upload = await read_upload(request, me.import_max_bytes)
-    report = await me.execute(ImportStatement(upload.data, upload.filename, upload.profile))
+    with holding(request, me, announced(request, me.import_max_bytes)):
+        upload = await read_upload(request, me.import_max_bytes)
+        report = await me.execute(ImportStatement(upload.data, upload.filename, upload.profile))
     if report.already_imported:
         return answer(_view(report))
     location = f"{request.url.path}/{report.document.document_id}"
@@ -81,7 +82,8 @@ async def read_again(import_id: Id, request: Request, me: MeWriting, _: Annotate
     """Reads the kept bytes once more: what a better reader or another profile makes of them replaces what was."""
     reading = await read_body(request, Reading)
     data = await me.ask(ReadDocument(DocumentId(import_id)))
-    return answer(_view(await me.execute(ImportStatement(data, profile=reading.profile, again=True))))
+    with holding(request, me, len(data)):
+        return answer(_view(await me.execute(ImportStatement(data, profile=reading.profile, again=True))))
 
 
 @imports.get(

@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from datetime import date
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 from uuid import UUID
 
 from fastapi import Header, Request
@@ -66,15 +66,6 @@ class PageQuery(NoQuery):
     cursor: str | None = Field(
         default=None, max_length=_MAX_CURSOR, description="The next_cursor of the page before; none is the first"
     )
-
-
-class TransactionQuery(PageQuery):
-    """Which transactions, and which page of them."""
-
-    account_id: Id | None = Field(default=None, description="Of this account only")
-    from_: Day | None = Field(default=None, alias="from", description="Posted on this day or later")
-    to: Day | None = Field(default=None, description="Posted on this day or earlier")
-    status: Literal["PENDING", "POSTED", "VOID"] | None = Field(default=None, description="In this state only")
 
 
 def idempotency_key(request: Request, given: str | None) -> str | None:

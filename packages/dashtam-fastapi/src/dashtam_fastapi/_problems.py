@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from math import ceil
 from typing import Any, Final, NotRequired, Self, TypedDict
 
 import attrs
@@ -56,6 +57,7 @@ KINDS: Final[Mapping[ErrorKind, _Answer]] = {
     ErrorKind.CONFLICT: _Answer(409, "This conflicts with what is there"),
     ErrorKind.TOO_LARGE: _Answer(413, "The request is too large"),
     ErrorKind.UNSUPPORTED: _Answer(415, "The format is not supported"),
+    ErrorKind.TOO_MANY: _Answer(429, "Too many requests"),
     ErrorKind.UNAVAILABLE: _Answer(503, "The service is not available now", {"retry-after": "5"}),
 }
 """How each kind of error is answered: the only place that says so."""
@@ -91,6 +93,8 @@ class ProblemError(HTTPException):
         """The problem that an error of the core is to a caller."""
         answer = KINDS[error.code.kind]
         also = headers or _AGAIN.get(error.code, answer.headers)
+        if error.retry_after is not None:
+            also = {**(also or {}), "retry-after": str(ceil(error.retry_after))}
         return cls(answer.status, error.code.value, error.message, headers=also)
 
 

@@ -7,14 +7,14 @@ from typing import Any, Final
 from fastapi import APIRouter, Depends
 
 from dashtam_core import Dashtam
+from dashtam_core.kernel import ANONYMOUS, Subject
 from dashtam_core.settings import IMPORT_MAX_BYTES
 from dashtam_fastapi._accounts import accounts
-from dashtam_fastapi._annotations import annotations
 from dashtam_fastapi._callers import ActorDependency, Finder, SubjectDependency, acting, remember
 from dashtam_fastapi._exports import exports
+from dashtam_fastapi._identity import administration, people, unproven
 from dashtam_fastapi._imports import imports
 from dashtam_fastapi._matches import duplicates, transfers
-from dashtam_fastapi._positions import positions
 from dashtam_fastapi._problems import documented
 from dashtam_fastapi._transactions import transactions
 
@@ -26,8 +26,6 @@ _RESOURCES: Final = {
     "transfers": transfers,
     "duplicates": duplicates,
 }
-_PARTS: Final = (annotations, positions)
-"""What stands below one of these."""
 
 _log: Final = logging.getLogger(__name__)
 
@@ -42,14 +40,24 @@ def router(
 
     `dashtam` is one that is open, or a function that finds it for a request: then it may be opened later, by the
     application's lifespan, and the resources of its plugins are left out. `subject` is the FastAPI dependency that
-    says who acts, such as one that returns `ExternalSubject(user.id)`; without it that is whom an API token of
-    this Dashtam belongs to. `import_max_bytes` is how large an uploaded file may be. Errors are problem details;
-    an exception that nobody expected is left to your application.
+    says who acts, such as one that returns `ExternalSubject(user.id)`; without it that is whom a token of this
+    Dashtam stands for, and there are resources to register, log in and look after one's account.
+    `import_max_bytes` is how large an uploaded file may be. Errors are problem details; an exception that nobody
+    expected is left to your application.
     """
-    resources = [("", each) for each in (*_RESOURCES.values(), *_PARTS)]
+    own = () if subject else (people, administration)
+    resources = [("", each) for each in (*_RESOURCES.values(), *own)]
     if not callable(dashtam):
         resources += _made_by(dashtam.plugins.routers)
-    return _below_v1(resources, acting(dashtam, subject=subject), import_max_bytes)
+    every = APIRouter()
+    every.include_router(_below_v1(resources, acting(dashtam, subject=subject), import_max_bytes))
+    if not subject:
+        every.include_router(_below_v1([("", unproven)], acting(dashtam, subject=_nobody), import_max_bytes))
+    return every
+
+
+async def _nobody() -> Subject:
+    return ANONYMOUS
 
 
 def contributed(dashtam: Dashtam, import_max_bytes: int) -> APIRouter:

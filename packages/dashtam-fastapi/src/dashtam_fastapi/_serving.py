@@ -9,13 +9,17 @@ import socket
 import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import uvicorn
 from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from dashtam_core import UnavailableError
 from dashtam_core.kernel import ErrorCode, ErrorKind
+from dashtam_fastapi._envelope import ALWAYS
+from dashtam_fastapi._problems import problem_response
 
 _DRAIN_SECONDS: Final = 5
 _BACKLOG: Final = 2048
@@ -92,6 +96,23 @@ def _pass_over_lost_connections(loop: asyncio.AbstractEventLoop, context: dict[s
         loop.default_exception_handler(context)
 
 
+class _Protocol(H11Protocol):
+    """HTTP/1.1 by h11, whatever other parser is installed; what is no HTTP is answered with a problem too."""
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's sentence, in whose place ours stands
+        last = cast("RequestResponseCycle | None", self.cycle)
+        if last is None or not last.response_started or (last.response_complete and not last.more_body):
+            self.transport.write(_no_http())
+        self.transport.close()
+
+
+def _no_http() -> bytes:
+    answer = problem_response(HTTPException(400, "this is no HTTP/1.1 with one beginning and end: see RFC 9112"))
+    headers = dict([*ALWAYS, *answer.raw_headers, (b"connection", b"close")])
+    lines = (b"HTTP/1.1 400 Bad Request", *map(b": ".join, headers.items()), b"", bytes(answer.body))
+    return b"\r\n".join(lines)
+
+
 class _Server(uvicorn.Server):
     """Uvicorn without its own signal handling, which ends the process by the signal once more."""
 
@@ -101,6 +122,7 @@ class _Server(uvicorn.Server):
             uvicorn.Config(
                 app,
                 access_log=False,
+                http=_Protocol,
                 log_config=None,
                 log_level="warning",
                 proxy_headers=False,

@@ -22,6 +22,8 @@ class ServiceSettings(BaseSettings):
     host: str = "127.0.0.1"
     """The address to listen on. Anything but this machine's own wants a proxy with TLS in front."""
     port: int = Field(default=8000, ge=1, le=65535)
+    trusted_proxies: str = ""
+    """Addresses or networks (CIDR) of proxies whose X-Forwarded-For is believed, with commas; none by default."""
     import_max_bytes: int = Field(default=IMPORT_MAX_BYTES, ge=1)
     """The largest statement file that is taken, in bytes."""
 

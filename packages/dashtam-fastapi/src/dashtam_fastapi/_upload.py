@@ -1,7 +1,11 @@
 """The file of a multipart/form-data body (RFC 7578), and a profile beside it: read as it comes, never on disk."""
 
+from collections import Counter
+from collections.abc import Generator
+from contextlib import contextmanager
 from io import BytesIO
 from typing import Final
+from weakref import WeakKeyDictionary
 
 import attrs
 from fastapi import Request
@@ -10,6 +14,8 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 from starlette.requests import ClientDisconnect
 
+from dashtam_core.accounts import ImportCode, ImportFailed
+from dashtam_fastapi._callers import Caller
 from dashtam_fastapi._problems import ProblemError, in_body, invalid
 
 MULTIPART: Final = "multipart/form-data"
@@ -17,6 +23,9 @@ PART: Final = "file"
 PROFILE: Final = "profile"
 _OVERHEAD: Final = 64 * 1024
 """What boundaries and the headers of parts may add to the file, in bytes."""
+_BUSY: Final = "too many bytes are being imported, of yours or of all: send one file after another, a bit later"
+
+_held: Final = WeakKeyDictionary[object, Counter[object]]()
 
 
 @attrs.frozen
@@ -26,6 +35,29 @@ class Upload:
     profile: str | None
 
 
+@contextmanager
+def holding(request: Request, me: Caller, size: int) -> Generator[None]:
+    """A block with so many bytes of a file in memory. Where they would be too many at once it ends the request."""
+    held, most = _held.setdefault(request.app, Counter()), me.import_max_bytes
+    # Of all callers an application holds four of the largest files, of one it holds one.
+    bounds = {most: 4 * most, (most, me.actor.subject.user_id): most}
+    size = min(size, most)
+    if any(held[whose] + size > bound for whose, bound in bounds.items()):
+        raise ProblemError.of(ImportFailed(ImportCode.TOO_BUSY, _BUSY))
+    held.update(dict.fromkeys(bounds, size))
+    try:
+        yield
+    finally:
+        held.subtract(dict.fromkeys(bounds, size))
+        held += Counter()  # leaves out who holds nothing
+
+
+def announced(request: Request, max_bytes: int) -> int:
+    """How many bytes the body has as its sender says, or may have."""
+    length = request.headers.get("content-length", "")
+    return int(length) if length.isdecimal() else max_bytes
+
+
 async def read_upload(request: Request, max_bytes: int) -> Upload:
     """The parts `file` and `profile` of the body. What is not one file of at most `max_bytes` ends the request."""
     sent, options = parse_options_header(request.headers.get("content-type"))
@@ -33,8 +65,7 @@ async def read_upload(request: Request, max_bytes: int) -> Upload:
         raise ProblemError(
             415, "media_type_unsupported", f"send {MULTIPART}, with the file in a part named {PART}"
         )
-    length = request.headers.get("content-length", "")
-    if length.isdecimal() and int(length) > max_bytes + _OVERHEAD:
+    if announced(request, max_bytes) > max_bytes + _OVERHEAD:
         raise _too_large(max_bytes)
     try:
         return await _read(request, options.get(b"boundary", b""), max_bytes)

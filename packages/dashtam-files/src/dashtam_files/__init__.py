@@ -7,17 +7,9 @@ from dashtam_files.ofx import OfxReader
 from dashtam_files.qif import QifReader
 from dashtam_files.writers import BeancountWriter, CsvWriter, OfxWriter
 
+# fmt: off
 __all__ = [
-    "BankCsvReader",
-    "BeancountWriter",
-    "CamtReader",
-    "CsvProfile",
-    "CsvReader",
-    "CsvWriter",
-    "Mt940Reader",
-    "OfxReader",
-    "OfxWriter",
-    "Proposal",
-    "QifReader",
-    "propose",
+    "BankCsvReader", "BeancountWriter", "CamtReader", "CsvProfile", "CsvReader", "CsvWriter", "Mt940Reader",
+    "OfxReader", "OfxWriter", "Proposal", "QifReader", "propose",
 ]
+# fmt: on

@@ -6,8 +6,7 @@ from typing import Final
 
 import attrs
 
-MAX_FIELD: Final = 10_000
-"""Most characters kept of one element."""
+MAX_FIELD: Final = 10_000  # Most characters kept of one element.
 
 _UTF_16: Final = {
     codecs.BOM_UTF16_LE: "utf-16-le",

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import date, datetime
 from typing import Any, Final, Protocol
 
@@ -11,25 +12,7 @@ from sqlalchemy import Row, Select, func, select, tuple_
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dashtam_core.accounts import (
-    Account,
-    AccountId,
-    AccountOverview,
-    AccountStatus,
-    AccountType,
-    Annotation,
-    Balance,
-    BalanceKind,
-    BalanceOrigin,
-    DocumentId,
-    Holding,
-    KeyedTransaction,
-    Transaction,
-    TransactionFilter,
-    TransactionId,
-    from_json,
-    to_json,
-)
+from dashtam_core import accounts as model
 from dashtam_core.kernel import DateRange, Money, UserId
 from dashtam_postgres import _transactions
 from dashtam_postgres._tables import account as account_table
@@ -50,6 +33,8 @@ class Unit(Protocol):
     """What a repository needs of the unit of work it belongs to."""
 
     user_id: UserId
+    acting: UserId
+    """Whose account and credentials are at hand: for a while somebody else's than all the rest."""
 
     @property
     def connection(self) -> AsyncConnection: ...
@@ -61,12 +46,16 @@ class Unit(Protocol):
 
     async def wait_for(self, *names: object) -> None: ...
 
+    async def stand_alone(self) -> None: ...
+
+    def setting(self, name: str, value: str, *, after: str = "") -> AbstractAsyncContextManager[None]: ...
+
 
 @attrs.frozen
 class PostgresAccounts:
     unit: Unit
 
-    async def add_accounts(self, accounts: Sequence[Account], /) -> Sequence[Account]:
+    async def add_accounts(self, accounts: Sequence[model.Account], /) -> Sequence[model.Account]:
         if not accounts:
             return ()
         await self.unit.wait_for("ingestion", self.unit.user_id)
@@ -75,32 +64,32 @@ class PostgresAccounts:
         for some in _batches([self._account_row(account) for account in ordered]):
             await self.unit.connection.execute(insert(account_table).on_conflict_do_nothing().values(some))
         keys = tuple_(account_table.c.provider, account_table.c.account_key)
-        stored: dict[tuple[str, bytes], Account] = {}
+        stored: dict[tuple[str, bytes], model.Account] = {}
         for part in _batches([_known_by(account) for account in ordered]):
             found = await self.unit.connection.execute(self._mine(select(account_table)).where(keys.in_(part)))
             stored |= {_known_by(account): account for account in map(_account, found)}
         return [stored[_known_by(account)] for account in accounts]
 
-    async def add_balances(self, balances: Sequence[Balance], /) -> None:
+    async def add_balances(self, balances: Sequence[model.Balance], /) -> None:
         accounts = {balance.account_id for balance in balances}
         await _transactions.require_own(self.unit.raw, self.unit.user_id, accounts)
         rows = [self._balance_row(balance) for balance in sorted(balances, key=_balance_order)]
         for some in _batches(rows):
             await self.unit.connection.execute(insert(balance_table).on_conflict_do_nothing().values(some))
 
-    async def list_accounts(self, *, after: AccountId | None, limit: int) -> Sequence[AccountOverview]:
+    async def list_accounts(self, *, after: model.AccountId | None, limit: int) -> Sequence[model.AccountOverview]:
         wanted = self._mine(select(account_table)).order_by(account_table.c.account_id).limit(limit)
         if after is not None:
             wanted = wanted.where(account_table.c.account_id > after)
         return await self._overviews(wanted)
 
-    async def find_account(self, account_id: AccountId, /) -> AccountOverview | None:
+    async def find_account(self, account_id: model.AccountId, /) -> model.AccountOverview | None:
         found = await self._overviews(
             self._mine(select(account_table)).where(account_table.c.account_id == account_id)
         )
         return found[0] if found else None
 
-    async def add_holdings(self, holdings: Sequence[Holding], /) -> None:
+    async def add_holdings(self, holdings: Sequence[model.Holding], /) -> None:
         await _transactions.require_own(
             self.unit.raw, self.unit.user_id, {holding.account_id for holding in holdings}
         )
@@ -109,27 +98,31 @@ class PostgresAccounts:
             await self.unit.connection.execute(insert(holding_table).on_conflict_do_nothing().values(some))
 
     async def list_balances(
-        self, account_id: AccountId, /, *, from_date: date, to_date: date
-    ) -> Sequence[Balance]:
+        self, account_id: model.AccountId, /, *, from_date: date, to_date: date
+    ) -> Sequence[model.Balance]:
         c = balance_table.c
         mine = (c.user_id == self.unit.user_id) & (c.account_id == account_id)
         wanted = select(balance_table).where(mine, c.as_of.between(from_date, to_date))
         order = (c.as_of, c.kind, c.reported_at.asc().nulls_first(), c.balance_id)
         return [_balance(row) for row in await self.unit.connection.execute(wanted.order_by(*order))]
 
-    async def list_holdings(self, account_id: AccountId, /) -> Sequence[Holding]:
+    async def list_holdings(self, account_id: model.AccountId, /) -> Sequence[model.Holding]:
         c = holding_table.c
         mine = (c.user_id == self.unit.user_id) & (c.account_id == account_id)
         latest = select(func.max(c.as_of)).where(mine).scalar_subquery()
         wanted = select(c.holding).where(mine, c.as_of == latest).order_by(c.holding_id)
-        return [from_json(row, Holding) for row in await self.unit.connection.scalars(wanted)]
+        return [model.from_json(row, model.Holding) for row in await self.unit.connection.scalars(wanted)]
 
-    async def _overviews(self, wanted: Select[Any]) -> list[AccountOverview]:
+    async def _overviews(self, wanted: Select[Any]) -> list[model.AccountOverview]:
         accounts = [_account(row) for row in await self.unit.connection.execute(wanted)]
         balances = await self._latest_balances([account.account_id for account in accounts])
-        return [AccountOverview(account, tuple(balances.get(account.account_id, ()))) for account in accounts]
+        return [
+            model.AccountOverview(account, tuple(balances.get(account.account_id, ()))) for account in accounts
+        ]
 
-    async def _latest_balances(self, accounts: Sequence[AccountId]) -> Mapping[AccountId, Sequence[Balance]]:
+    async def _latest_balances(
+        self, accounts: Sequence[model.AccountId]
+    ) -> Mapping[model.AccountId, Sequence[model.Balance]]:
         """The newest balance of each kind: by day, then by instant where one is known, then by arrival."""
         c = balance_table.c
         latest = (
@@ -138,15 +131,15 @@ class PostgresAccounts:
             .where(c.user_id == self.unit.user_id, c.account_id.in_(accounts))
             .order_by(c.account_id, c.kind, c.as_of.desc(), c.reported_at.desc().nulls_last(), c.balance_id.desc())
         )
-        by_account: dict[AccountId, list[Balance]] = {}
+        by_account: dict[model.AccountId, list[model.Balance]] = {}
         for row in await self.unit.connection.execute(latest):
-            by_account.setdefault(AccountId(row.account_id), []).append(_balance(row))
+            by_account.setdefault(model.AccountId(row.account_id), []).append(_balance(row))
         return by_account
 
     def _mine[S: Select[Any]](self, query: S) -> S:
         return query.where(account_table.c.user_id == self.unit.user_id)
 
-    def _account_row(self, account: Account) -> dict[str, Any]:
+    def _account_row(self, account: model.Account) -> dict[str, Any]:
         row = attrs.asdict(account, recurse=False)
         return {name: storable(value) if isinstance(value, str) else value for name, value in row.items()} | {
             "user_id": self.unit.user_id,
@@ -155,7 +148,7 @@ class PostgresAccounts:
             "status": account.status.value,
         }
 
-    def _balance_row(self, balance: Balance) -> dict[str, Any]:
+    def _balance_row(self, balance: model.Balance) -> dict[str, Any]:
         row = attrs.asdict(balance, recurse=False)
         return row | {
             "user_id": self.unit.user_id,
@@ -165,13 +158,13 @@ class PostgresAccounts:
             "origin": balance.origin.value,
         }
 
-    def _holding_row(self, holding: Holding) -> dict[str, Any]:
+    def _holding_row(self, holding: model.Holding) -> dict[str, Any]:
         return {
             "account_id": holding.account_id,
             "user_id": self.unit.user_id,
             "as_of": holding.as_of,
-            "security_key": hashlib.sha256(to_json(holding.security).encode()).digest(),
-            "holding": to_json(holding),
+            "security_key": hashlib.sha256(model.to_json(holding.security).encode()).digest(),
+            "holding": model.to_json(holding),
         }
 
 
@@ -180,81 +173,84 @@ class PostgresTransactions:
     unit: Unit
 
     async def add(
-        self, document_id: DocumentId | None, rows: Mapping[AccountId, Sequence[KeyedTransaction]], /
-    ) -> Mapping[AccountId, int]:
+        self,
+        document_id: model.DocumentId | None,
+        rows: Mapping[model.AccountId, Sequence[model.KeyedTransaction]],
+        /,
+    ) -> Mapping[model.AccountId, int]:
         return await _transactions.add(self.unit.raw, self.unit.user_id, document_id, rows)
 
-    async def change(self, rows: Sequence[Transaction], /) -> None:
+    async def change(self, rows: Sequence[model.Transaction], /) -> None:
         await _transactions.change(self.unit.raw, self.unit.user_id, rows)
 
     async def find(
         self,
-        wanted: TransactionFilter,
+        wanted: model.TransactionFilter,
         /,
         *,
-        after: tuple[date, TransactionId] | None = None,
+        after: tuple[date, model.TransactionId] | None = None,
         limit: int | None = None,
-    ) -> Sequence[Transaction]:
+    ) -> Sequence[model.Transaction]:
         return await _transactions.page(self.unit.raw, self.unit.user_id, wanted, after, limit)
 
     async def mark_missing(
-        self, account_id: AccountId, window: DateRange, sent: Collection[tuple[bytes, int]], at: datetime, /
+        self, account_id: model.AccountId, window: DateRange, sent: Collection[tuple[bytes, int]], at: datetime, /
     ) -> None:
         keys, occurrences = [key for key, _ in sent], [nth for _, nth in sent]
         days = (self.unit.user_id, account_id, window.start, window.end)
         await self.unit.raw.execute(_transactions.MARK_MISSING, *days, keys, occurrences, at)
 
-    async def annotate(self, annotation: Annotation, /) -> None:
+    async def annotate(self, annotation: model.Annotation, /) -> None:
         id_, user_id = annotation.transaction_id, self.unit.user_id
         await _transactions.require_rows(self.unit.raw, user_id, [id_])
-        if annotation == Annotation(transaction_id=id_):
+        if annotation == model.Annotation(transaction_id=id_):
             await self.unit.raw.execute(_CLEAR, user_id, id_)
         else:
-            await self.unit.raw.execute(_ANNOTATE, user_id, id_, to_json(annotation))
+            await self.unit.raw.execute(_ANNOTATE, user_id, id_, model.to_json(annotation))
 
 
 def _batches[T](rows: Sequence[T]) -> list[Sequence[T]]:
     return [rows[start : start + _BATCH] for start in range(0, len(rows), _BATCH)]
 
 
-def _known_by(account: Account) -> tuple[str, bytes]:
+def _known_by(account: model.Account) -> tuple[str, bytes]:
     return account.provider, account.account_key
 
 
-def _balance_order(balance: Balance) -> tuple[Any, ...]:
+def _balance_order(balance: model.Balance) -> tuple[Any, ...]:
     """One order everywhere, as for accounts; equals stay as they came, so that the last of them is the latest."""
     return balance.account_id, balance.kind.value, balance.as_of
 
 
-def _holding_order(holding: Holding) -> tuple[Any, ...]:
+def _holding_order(holding: model.Holding) -> tuple[Any, ...]:
     return holding.account_id, holding.as_of
 
 
-def _account(row: Row[Any]) -> Account:
-    return Account(
-        account_id=AccountId(row.account_id),
+def _account(row: Row[Any]) -> model.Account:
+    return model.Account(
+        account_id=model.AccountId(row.account_id),
         provider=row.provider,
         account_key=row.account_key,
         provider_account_id=row.provider_account_id,
         name=row.name,
         official_name=row.official_name,
         mask=row.mask,
-        account_type=AccountType(row.account_type),
+        account_type=model.AccountType(row.account_type),
         currency=currency(row.currency),
         bank_id=row.bank_id,
         institution=row.institution,
-        status=AccountStatus(row.status),
+        status=model.AccountStatus(row.status),
         created_at=row.created_at,
         number_hash=row.number_hash,
     )
 
 
-def _balance(row: Row[Any]) -> Balance:
-    return Balance(
-        account_id=AccountId(row.account_id),
-        kind=BalanceKind(row.kind),
+def _balance(row: Row[Any]) -> model.Balance:
+    return model.Balance(
+        account_id=model.AccountId(row.account_id),
+        kind=model.BalanceKind(row.kind),
         as_of=row.as_of,
         reported_at=row.reported_at,
         amount=Money(row.amount, currency(row.currency)),
-        origin=BalanceOrigin(row.origin),
+        origin=model.BalanceOrigin(row.origin),
     )

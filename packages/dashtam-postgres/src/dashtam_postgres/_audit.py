@@ -10,18 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import asyncpg
 import attrs
 
-from dashtam_core.audit import (
-    AuditCode,
-    AuditEntry,
-    EntryFilter,
-    EntryId,
-    Frontier,
-    Leaf,
-    Phase,
-    RecordedEntry,
-    Sealer,
-    SealingLag,
-)
+from dashtam_core import audit
 from dashtam_core.kernel import ANONYMOUS, Subject, UnavailableError, UserId
 from dashtam_postgres import _append
 from dashtam_postgres._lease import Lease
@@ -40,7 +29,7 @@ _OVERLAP: Final = timedelta(hours=1)
 """How far the store's clock may be set back without a sweep missing an attempt, or its outcome."""
 
 _FIELDS: Final = (*_append.ENTRY.split(", "), "recorded_at")
-_PHASES: Final = {phase.value: phase for phase in Phase}
+_PHASES: Final = {phase.value: phase for phase in audit.Phase}
 _COLUMNS: Final = ", ".join(f"e.{name}::text" if name == "context" else f"e.{name}" for name in _FIELDS)
 
 # Sorting off: what comes after a long pause is many rows that the planner takes for few, and would sort each time
@@ -104,7 +93,7 @@ class _Sealed:
     transaction runs for an hour, each second would go through that hour's entries again.
     """
 
-    frontier: Frontier = attrs.field(factory=Frontier)
+    frontier: audit.Frontier = attrs.field(factory=audit.Frontier)
     seen: tuple[int, int, Sequence[int]] = (1, 1, ())
     complete: bool = False
     """Whether everything that came with a dump from another cluster is sealed."""
@@ -114,7 +103,7 @@ class _Sealed:
         if last is None:
             return cls()
         peaks = last["peaks"]
-        frontier = Frontier(
+        frontier = audit.Frontier(
             last["tree_size"], [peaks[at : at + HASH_SIZE] for at in range(0, len(peaks), HASH_SIZE)]
         )
         return cls(frontier, last["seen"], last["complete"]) if last["ours"] else cls(frontier)
@@ -130,7 +119,7 @@ class PostgresAuditLog:
     _swept: datetime | None = None
     """Attempts recorded before this were looked at already, by this process."""
 
-    async def record(self, entries: Sequence[AuditEntry], /) -> None:
+    async def record(self, entries: Sequence[audit.AuditEntry], /) -> None:
         if len(entries) > _append.ROWS:
             async with self._store.unit_of_work(ANONYMOUS) as unit:
                 unit.entries.extend(entries)
@@ -140,8 +129,8 @@ class PostgresAuditLog:
                 await raw.execute(statement, *values)
 
     async def entries(
-        self, wanted: EntryFilter, /, *, after: tuple[datetime, EntryId] | None, limit: int
-    ) -> Sequence[RecordedEntry]:
+        self, wanted: audit.EntryFilter, /, *, after: tuple[datetime, audit.EntryId] | None, limit: int
+    ) -> Sequence[audit.RecordedEntry]:
         if wanted.stray:
             return await self._strays(limit)
         conditions, values = where(
@@ -162,7 +151,7 @@ class PostgresAuditLog:
         async with self._reading(wanted.user_id) as unit:
             return [_recorded(row) for row in await unit.raw.fetch(query, *values, limit)]
 
-    async def seal(self, sealer: Sealer, /, *, limit: int) -> int | None:
+    async def seal(self, sealer: audit.Sealer, /, *, limit: int) -> int | None:
         async with self._store.work() as unit:
             if not await unit.lock("seal"):
                 return None
@@ -185,7 +174,9 @@ class PostgresAuditLog:
                 )
             return len(rows)
 
-    async def leaves(self, *, size: int, only: EntryId | None = None) -> AsyncGenerator[Sequence[Leaf]]:
+    async def leaves(
+        self, *, size: int, only: audit.EntryId | None = None
+    ) -> AsyncGenerator[Sequence[audit.Leaf]]:
         if only is not None:
             yield await self._leaves("l.entry_id = $1 AND l.tree_index < $2", only, size)
             return
@@ -210,7 +201,7 @@ class PostgresAuditLog:
             rows = await unit.raw.fetch(f"{query} DESC LIMIT 1" if last else query)
         return [(row["tree_size"], row["note"]) for row in rows]
 
-    async def sweep(self, close: Callable[[RecordedEntry], AuditEntry], /, *, before: datetime) -> int:
+    async def sweep(self, close: Callable[[audit.RecordedEntry], audit.AuditEntry], /, *, before: datetime) -> int:
         total = 0
         while True:
             async with self._store.work() as unit:
@@ -218,7 +209,7 @@ class PostgresAuditLog:
                     return total
                 now = await unit.raw.fetchval("SELECT now()")
                 since = self._swept or now - _LONGEST_OPEN
-                rows = await unit.raw.fetch(_OPEN, Phase.ATTEMPTED, since, before, _OVERLAP, _CHUNK)
+                rows = await unit.raw.fetch(_OPEN, audit.Phase.ATTEMPTED, since, before, _OVERLAP, _CHUNK)
                 for row in rows:
                     unit.trail.add(close(_recorded(row)))
             total += len(rows)
@@ -226,14 +217,14 @@ class PostgresAuditLog:
                 self._swept = min(before, now) - _OVERLAP
                 return total
 
-    async def lag(self) -> SealingLag:
+    async def lag(self) -> audit.SealingLag:
         async with self._store.work() as unit:
             sealed = _Sealed.of(await unit.raw.fetchrow(_LAST))
             query = f"SELECT count(*), {_AGE} FROM ({_UNSEALED[sealed.complete]}) AS unsealed"  # noqa: S608 - constants
             unsealed, seconds = await unit.raw.fetchrow(query, *sealed.window, None) or (0, None)
-        return SealingLag(unsealed, float(seconds or 0))
+        return audit.SealingLag(unsealed, float(seconds or 0))
 
-    async def _strays(self, limit: int) -> Sequence[RecordedEntry]:
+    async def _strays(self, limit: int) -> Sequence[audit.RecordedEntry]:
         async with self._store.work() as unit:
             sealed = _Sealed.of(await unit.raw.fetchrow(_LAST))
             rows = await unit.raw.fetch(_STRAY, *sealed.window, limit, sealed.complete)
@@ -245,7 +236,7 @@ class PostgresAuditLog:
             return self._store.work()
         return self._store.unit_of_work(Subject(user_id, frozenset()))
 
-    async def _leaves(self, condition: str, *values: object) -> Sequence[Leaf]:
+    async def _leaves(self, condition: str, *values: object) -> Sequence[audit.Leaf]:
         async with self._store.work() as unit:
             return [_leaf(row) for row in await unit.raw.fetch(_LEAVES.format(condition), *values)]
 
@@ -255,7 +246,7 @@ async def _keep(raw: "asyncpg.Connection[Any]", *values: object) -> None:
         await raw.execute(_KEEP, *values)
     except asyncpg.UniqueViolationError as error:
         raise UnavailableError(
-            AuditCode.AUDIT_TAMPERED,
+            audit.AuditCode.AUDIT_TAMPERED,
             "the audit log was tampered with: a leaf that no checkpoint covers stands where the next one belongs. "
             "Nothing is sealed any more: compare it with an export or a backup",
         ) from error
@@ -270,14 +261,14 @@ def _seen(rows: Sequence[asyncpg.Record], *, limited: bool) -> tuple[int, int, t
     return min((upper, *running)), upper, running
 
 
-def _recorded(row: asyncpg.Record) -> RecordedEntry:
+def _recorded(row: asyncpg.Record) -> audit.RecordedEntry:
     """The entry of a row that begins with `_COLUMNS`."""
     said: dict[str, Any] = dict(zip(_FIELDS, row, strict=False))
     said["phase"] = _PHASES[said["phase"]]
     said["context"] = json.loads(said["context"])
-    return RecordedEntry(**said)
+    return audit.RecordedEntry(**said)
 
 
-def _leaf(row: asyncpg.Record) -> Leaf:
+def _leaf(row: asyncpg.Record) -> audit.Leaf:
     entry = None if row["action"] is None else _recorded(row)
-    return Leaf(row["tree_index"], row["leaf_hash"], row["leaf_entry_id"], row["leaf_recorded_at"], entry)
+    return audit.Leaf(row["tree_index"], row["leaf_hash"], row["leaf_entry_id"], row["leaf_recorded_at"], entry)

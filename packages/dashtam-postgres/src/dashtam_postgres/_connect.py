@@ -1,10 +1,11 @@
 """Connections: asyncpg reads the URL, so that everything libpq knows in one works here too."""
 
+import os
 import re
 from collections.abc import Generator
 from functools import partial
-from typing import Any, Final, cast
-from urllib.parse import urlsplit
+from typing import Any, Final, Literal, cast
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import asyncpg
 import attrs
@@ -21,12 +22,11 @@ CONNECT_SECONDS: Final = 5.0
 POOL_SECONDS: Final = 5.0
 POOL_SIZE: Final = 10
 
+_HERE: Final = re.compile(r"|localhost|127(\.\d{1,3}){3}|::1|/.*")
+_TLS_TODO: Final = "put ?sslmode=verify-full&sslrootcert=FILE in its URL, or ?sslmode=disable if the wire is yours"
+
 # A transaction that its client forgot holds back every reader of the outbox and the vacuum.
-_SESSION: Final = {
-    "application_name": "dashtam",
-    "timezone": "UTC",
-    "idle_in_transaction_session_timeout": "60s",
-}
+_SESSION: Final = {"application_name": "dashtam", "timezone": "UTC", "idle_in_transaction_session_timeout": "60s"}
 
 
 def engine(url: str, *, pool_size: int = POOL_SIZE, pool_seconds: float = POOL_SECONDS) -> AsyncEngine:
@@ -54,8 +54,26 @@ class _Connecting:
 
 
 async def connect(url: str) -> "asyncpg.Connection[Any]":
-    """A connection of its own."""
-    return await asyncpg.connect(url, timeout=CONNECT_SECONDS, server_settings=_SESSION)
+    """A connection of its own, to another machine over TLS with a checked certificate unless the URL says how."""
+    try:
+        return await asyncpg.connect(url, timeout=CONNECT_SECONDS, server_settings=_SESSION, ssl=_tls(url))
+    except asyncpg.ClientConfigurationError as error:
+        raise ConnectionError(str(error)) from error
+
+
+def _tls(url: str) -> Literal["verify-full"] | None:
+    """What is asked of TLS in place of asyncpg's own choice, which goes on in the clear when it is refused."""
+    parts = urlsplit(url)
+    said = parse_qs(parts.query)
+    hosts = parts.netloc.rpartition("@")[2] or said.get("host", [""])[-1] or os.environ.get("PGHOST", "")
+    local = "service" not in said and all(map(_is_local, hosts.split(",")))
+    return None if local or "sslmode" in said else "verify-full"
+
+
+def _is_local(host: str) -> bool:
+    """Whether a host, maybe with a port, is this machine's loopback or a folder with a socket."""
+    name = unquote(urlsplit(f"//{host}").hostname or "")
+    return _HERE.fullmatch(name) is not None
 
 
 def _refuse_closed(connection: Any, _record: object, _proxy: object) -> None:
@@ -89,11 +107,10 @@ def unavailable(error: BaseException, place: str) -> UnavailableError:
         return UnavailableError(
             UnavailableCode.STORE_BUSY, f"every connection to {place} is taken: try again in a few seconds"
         )
-    reason = str(error.__cause__ or error).splitlines()[0][:200] or type(error).__name__
-    return UnavailableError(
-        UnavailableCode.STORE_UNREACHABLE,
-        f"{place} does not answer ({reason}): check that PostgreSQL runs and that DASHTAM_STORE_URL is right",
-    )
+    reason = next(iter(str(error.__cause__ or error).splitlines()), type(error).__name__)[:200]
+    about_tls = "ssl" in reason.lower() or "certificate" in reason
+    todo = _TLS_TODO if about_tls else "check that PostgreSQL runs and that DASHTAM_STORE_URL is right"
+    return UnavailableError(UnavailableCode.STORE_UNREACHABLE, f"{place} does not answer ({reason}): {todo}")
 
 
 def place(url: str) -> str:

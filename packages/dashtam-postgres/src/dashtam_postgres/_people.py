@@ -1,14 +1,16 @@
 """A person as a whole: the key that opens what the audit trail says of them, and their erasure."""
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 from uuid import UUID
 
 import asyncpg
 import attrs
 
 from dashtam_core.audit import PersonKey
+from dashtam_core.identity import CredentialKind
 from dashtam_postgres._accounts import Unit
+from dashtam_postgres._identity import PostgresCredentials
 
 _KINDS: Final = {
     "match": None,
@@ -18,12 +20,16 @@ _KINDS: Final = {
     "holding": None,
     "import_document": "documents",
     "account": "accounts",
-    "api_token": "tokens",
+    "credential": None,
+    "address": None,
+    "person": None,
     "idempotency": None,
     "person_key": None,
     "outbox": None,
 }
 """What a person has, children first, and what it is called where it is counted."""
+_UNTOLD: Final = {"data", "secret_hash", "wrapped"}
+"""The columns that nobody is told, of credentials and keys: no other table has them."""
 
 
 @attrs.frozen
@@ -54,13 +60,20 @@ class PostgresPeople:
     unit: Unit
 
     async def erase(self) -> Mapping[str, int]:
-        erased: dict[str, int] = {}
+        erased = {"tokens": await PostgresCredentials(self.unit).drop([CredentialKind.API_TOKEN])}
         await self.unit.wait_for("ingestion", self.unit.user_id)  # an import under way would hang rows on it
         for table, kind in _KINDS.items():
             done = await self.unit.raw.execute(f'DELETE FROM "{table}" WHERE user_id = $1', self.unit.user_id)  # noqa: S608 - our own names
             if kind is not None:
                 erased[kind] = int(done.removeprefix("DELETE "))
         return erased
+
+    async def export(self) -> Mapping[str, Sequence[Mapping[str, Any]]]:
+        told: dict[str, Sequence[Mapping[str, Any]]] = {}
+        for table in (*_KINDS, "audit_entry"):
+            rows = await self.unit.raw.fetch(f'SELECT * FROM "{table}" WHERE user_id = $1', self.unit.user_id)  # noqa: S608 - our own names
+            told[table] = [{name: said for name, said in row.items() if name not in _UNTOLD} for row in rows]
+        return told
 
 
 def _key(row: asyncpg.Record | None) -> PersonKey | None:

@@ -15,7 +15,9 @@ from dashtam_core.store import Capability
 from dashtam_postgres import _connect
 from dashtam_postgres._audit import PostgresAuditLog
 from dashtam_postgres._deliveries import CLEAR, PostgresDeliveries
+from dashtam_postgres._identity import CLEAR_CREDENTIALS, CLEAR_PEOPLE, PostgresRootKeys
 from dashtam_postgres._lease import Lease
+from dashtam_postgres._limits import CLEAR_LIMITS, PostgresRateLimiter
 from dashtam_postgres._tables import REVISION
 from dashtam_postgres._unit import PostgresUnit
 
@@ -54,6 +56,7 @@ class PostgresStore:
             Capability.BULK_COPY,
             Capability.IMMUTABLE_AUDIT,
             Capability.ORDERED_OUTBOX,
+            Capability.IDENTITY,
         }
     )
 
@@ -68,6 +71,8 @@ class PostgresStore:
         self.path_setting = f"""set_config('search_path', '"{schema}"', true)"""
         self.audit = PostgresAuditLog(self)
         self.deliveries = PostgresDeliveries(self)
+        self.limits = PostgresRateLimiter(self)
+        self.keys = PostgresRootKeys(self)
         self._worker: str | None = None
 
     async def __aenter__(self) -> Self:
@@ -102,8 +107,10 @@ class PostgresStore:
         async with self.work() as unit:
             await unit.raw.execute("SELECT audit_partitions()")
         async with self.work() as unit:
+            await unit.wait_for("maintain")
             await unit.raw.execute("DELETE FROM idempotency WHERE created_at < now() - $1::interval", KEPT_FOR)
-            await unit.raw.execute(CLEAR)
+            for statement in (CLEAR, CLEAR_PEOPLE, CLEAR_CREDENTIALS, CLEAR_LIMITS):
+                await unit.raw.execute(statement)
 
     async def aclose(self) -> None:
         """Ends the connection that the store has beside the engine's pool, to hear of events."""

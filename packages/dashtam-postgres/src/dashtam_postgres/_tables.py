@@ -23,11 +23,11 @@ from sqlalchemy import (
     Uuid,
     text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP
+from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 
 from dashtam_postgres._append import ENTRY, EVENT
 
-REVISION: Final = "0003"
+REVISION: Final = "0004"
 """The migration this version of the package works with."""
 
 metadata = MetaData()
@@ -128,11 +128,7 @@ transaction = Table(
     UniqueConstraint("account_id", "dedupe_key", "occurrence", name="transaction_known"),
     Index("transaction_by_person", "user_id", "posted_date", "transaction_id"),
     Index("transaction_by_account", "account_id", "posted_date", "transaction_id"),
-    Index(
-        "transaction_waiting",
-        "user_id",
-        postgresql_where=text("status = 'PENDING' OR waits_for IS NOT NULL"),
-    ),
+    Index("transaction_waiting", "user_id", postgresql_where=text("status = 'PENDING' OR waits_for IS NOT NULL")),
 )
 
 holding = Table(
@@ -148,25 +144,6 @@ holding = Table(
         ["account_id", "user_id"], ["account.account_id", "account.user_id"], name="holding_account"
     ),
     UniqueConstraint("account_id", "as_of", "security_key", name="holding_known"),
-)
-
-annotation = Table(
-    "annotation",
-    metadata,
-    Column("user_id", Uuid, primary_key=True),
-    Column("transaction_id", Uuid, primary_key=True),
-    Column("annotation", Text, nullable=False),
-)
-
-match = Table(
-    "match",
-    metadata,
-    Column("user_id", Uuid, primary_key=True),
-    Column("kind", Text, primary_key=True),
-    Column("first_id", Uuid, primary_key=True),
-    Column("second_id", Uuid, primary_key=True),
-    Column("state", Text, nullable=False),
-    Column("decided_at", _INSTANT),
 )
 
 import_document = Table(
@@ -186,18 +163,6 @@ import_document = Table(
     UniqueConstraint("user_id", "sha256", name="import_document_known"),
 )
 
-api_token = Table(
-    "api_token",
-    metadata,
-    Column("token_id", Uuid, primary_key=True),
-    Column("user_id", Uuid, nullable=False),
-    Column("name", Text, nullable=False),
-    Column("token_hash", LargeBinary, nullable=False),
-    Column("permissions", ARRAY(Text), nullable=False),
-    Column("created_at", _INSTANT, nullable=False),
-    UniqueConstraint("token_hash", name="api_token_hash"),
-)
-
 
 def _changeable(table: Table, *kept: str) -> str:
     """The columns of a table but for these, which stay what they were: whose a row is, and which."""
@@ -215,7 +180,11 @@ GRANTS: Final = {
     "holding": "SELECT, INSERT, DELETE",
     "annotation": "SELECT, INSERT, UPDATE, DELETE",
     "match": "SELECT, INSERT, UPDATE, DELETE",
-    "api_token": "SELECT, INSERT, DELETE",
+    "person": "SELECT, INSERT, UPDATE (email, role, status), DELETE",
+    "address": "SELECT, INSERT, UPDATE (address_key), DELETE",
+    "credential": "SELECT, INSERT, UPDATE (expires_at, used_at, data), DELETE",
+    "rate_limit": "SELECT, INSERT, UPDATE (until)",
+    "root_key": "SELECT, INSERT (key_id, wrapped), DELETE",
     "audit_entry": f"SELECT, INSERT ({ENTRY})",
     "outbox": f"SELECT, INSERT ({EVENT}), DELETE",
     "idempotency": "SELECT, INSERT (user_id, command, key, fingerprint, answer), DELETE",
@@ -228,9 +197,14 @@ WORKER_GRANTS: Final = {
     "audit_entry": f"SELECT, INSERT ({ENTRY})",
     "audit_leaf": "SELECT, INSERT",
     "audit_checkpoint": "SELECT, INSERT (tree_size, note, peaks, seen, system_identifier, complete)",
-    "outbox": "SELECT, UPDATE (position), DELETE",  # it takes no value: this is to lock rows
+    "outbox": "SELECT, UPDATE (position), DELETE",  # it takes no value: this is to lock rows, as below
     "subscriber": "SELECT, INSERT, UPDATE",
     "inbox": "SELECT, INSERT, UPDATE",
     "idempotency": "SELECT, DELETE",
+    "person": "SELECT (user_id, status, created_at), DELETE",
+    "person_key": "SELECT (user_id), DELETE",
+    "address": "SELECT (user_id), DELETE",
+    "credential": "SELECT (credential_id, user_id, expires_at), UPDATE (expires_at), DELETE",
+    "rate_limit": "SELECT, UPDATE (until), DELETE",
 }
 """What the worker role may do with each table, with everybody's rows."""

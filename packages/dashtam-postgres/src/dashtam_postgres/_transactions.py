@@ -10,21 +10,7 @@ from typing import Any, Final
 import asyncpg
 from sqlalchemy.dialects import postgresql
 
-from dashtam_core.accounts import (
-    AccountId,
-    Annotation,
-    DocumentId,
-    KeyedTransaction,
-    Transaction,
-    TransactionData,
-    TransactionFilter,
-    TransactionId,
-    TransactionStatus,
-    TransactionType,
-    from_json,
-    from_more,
-    more_of,
-)
+from dashtam_core import accounts as model
 from dashtam_core.kernel import Currency, Money, UserId
 from dashtam_postgres._tables import TRANSACTION_CHANGES, transaction
 
@@ -100,9 +86,9 @@ FROM seen WHERE transaction.transaction_id = seen.transaction_id AND is_sent = (
 async def add(
     connection: _Connection,
     user_id: UserId,
-    document_id: DocumentId | None,
-    rows: Mapping[AccountId, Sequence[KeyedTransaction]],
-) -> Mapping[AccountId, int]:
+    document_id: model.DocumentId | None,
+    rows: Mapping[model.AccountId, Sequence[model.KeyedTransaction]],
+) -> Mapping[model.AccountId, int]:
     """Adds the rows that are new, and says how many those were for each account."""
     new = [(account_id, row) for account_id in sorted(rows) for row in sorted(rows[account_id], key=_MERGE_ORDER)]
     await require_own(connection, user_id, {account_id for account_id, _ in new})
@@ -112,24 +98,24 @@ async def add(
         return dict.fromkeys(rows, 0)
     records = ((*_record(user_id, document_id, account_id, row, row.data), None) for account_id, row in new)
     added = await (_copy if len(new) >= COPY_FROM else _insert)(connection, records)
-    return dict.fromkeys(rows, 0) | {AccountId(account_id): count for account_id, count in added}
+    return dict.fromkeys(rows, 0) | {model.AccountId(account_id): count for account_id, count in added}
 
 
-async def require_own(connection: _Connection, user_id: UserId, accounts: Collection[AccountId]) -> None:
+async def require_own(connection: _Connection, user_id: UserId, accounts: Collection[model.AccountId]) -> None:
     """Refuses what is for another's account: ON CONFLICT passes over a known row before it asks whose it is."""
     if accounts and await connection.fetchval(_OWN, user_id, list(accounts)) != len(accounts):
         raise LookupError("a row or balance belongs to an account of the same person, added before")
 
 
-async def require_rows(connection: _Connection, user_id: UserId, ids: Sequence[TransactionId]) -> None:
+async def require_rows(connection: _Connection, user_id: UserId, ids: Sequence[model.TransactionId]) -> None:
     """Refuses what is said of another's transaction."""
     if await connection.fetchval(_OWN_ROWS, user_id, ids) != len(set(ids)):
         raise LookupError("what is said of a transaction is said of one of the same person, added before")
 
 
 async def _unknown(
-    connection: _Connection, rows: Sequence[tuple[AccountId, KeyedTransaction]]
-) -> list[tuple[AccountId, KeyedTransaction]]:
+    connection: _Connection, rows: Sequence[tuple[model.AccountId, model.KeyedTransaction]]
+) -> list[tuple[model.AccountId, model.KeyedTransaction]]:
     """The rows whose key is not there yet: most statements repeat what an earlier one brought.
 
     This only saves work. What is new is settled by the unique key when the rows are merged.
@@ -161,7 +147,7 @@ async def _insert(connection: _Connection, records: Iterable[_Row]) -> list[asyn
     return await connection.fetch(_FROM_ARRAYS, *zip(*records, strict=True))
 
 
-async def change(connection: _Connection, user_id: UserId, rows: Sequence[Transaction]) -> None:
+async def change(connection: _Connection, user_id: UserId, rows: Sequence[model.Transaction]) -> None:
     """Replaces rows by their id."""
     if not rows:
         return
@@ -174,17 +160,20 @@ async def change(connection: _Connection, user_id: UserId, rows: Sequence[Transa
 async def page(
     connection: _Connection,
     user_id: UserId,
-    wanted: TransactionFilter,
-    after: tuple[date, TransactionId] | None,
+    wanted: model.TransactionFilter,
+    after: tuple[date, model.TransactionId] | None,
     limit: int | None,
-) -> list[Transaction]:
+) -> list[model.Transaction]:
     """Transactions, the latest first, beginning beyond `after`."""
     query, values = page_query(user_id, wanted, after, limit)
     return [_transaction(record) for record in await connection.fetch(query, *values)]
 
 
 def page_query(
-    user_id: UserId, wanted: TransactionFilter, after: tuple[date, TransactionId] | None, limit: int | None
+    user_id: UserId,
+    wanted: model.TransactionFilter,
+    after: tuple[date, model.TransactionId] | None,
+    limit: int | None,
 ) -> tuple[str, list[Any]]:
     """The statement of a page, and its values. A row-value comparison lets the index go straight to the place."""
     conditions, values = where(
@@ -227,10 +216,10 @@ def where(asked: Mapping[str, tuple[Any, ...]]) -> tuple[str, list[Any]]:
 
 def _record(
     user_id: UserId,
-    document_id: DocumentId | None,
-    account_id: AccountId,
-    row: KeyedTransaction | Transaction,
-    data: TransactionData,
+    document_id: model.DocumentId | None,
+    account_id: model.AccountId,
+    row: model.KeyedTransaction | model.Transaction,
+    data: model.TransactionData,
 ) -> _Row:
     """The row in the order of the columns, but for the last."""
     original, running = data.original_amount, data.running_balance
@@ -264,7 +253,7 @@ def _record(
         storable(data.bank_transaction_code),
         None if running is None else running.amount,
         None if running is None else running.currency.code,
-        more_of(data),
+        model.more_of(data),
         row.superseded_by,
         row.removed_at,
         storable(row.waits_for),
@@ -278,12 +267,12 @@ def storable(text: str | None) -> str | None:
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
 
 
-def _transaction(record: asyncpg.Record) -> Transaction:
+def _transaction(record: asyncpg.Record) -> model.Transaction:
     original, running, said = record["original_amount"], record["running_balance"], record["annotation"]
-    return Transaction(
+    return model.Transaction(
         transaction_id=record["transaction_id"],
         account_id=record["account_id"],
-        status=TransactionStatus(record["status"]),
+        status=model.TransactionStatus(record["status"]),
         posted_date=record["posted_date"],
         value_date=record["value_date"],
         transaction_date=record["transaction_date"],
@@ -291,7 +280,7 @@ def _transaction(record: asyncpg.Record) -> Transaction:
         amount=Money(record["amount"], currency(record["currency"])),
         original_amount=None if original is None else Money(original, currency(record["original_currency"])),
         exchange_rate=record["exchange_rate"],
-        type=TransactionType(record["type"]),
+        type=model.TransactionType(record["type"]),
         description=record["description"],
         payee=record["payee"],
         memo=record["memo"],
@@ -310,8 +299,8 @@ def _transaction(record: asyncpg.Record) -> Transaction:
         removed_at=record["removed_at"],
         waits_for=record["waits_for"],
         missing_since=record["missing_since"],
-        annotation=None if said is None else from_json(said, Annotation),
-        **from_more(record["more"]),
+        annotation=None if said is None else model.from_json(said, model.Annotation),
+        **model.from_more(record["more"]),
     )
 
 

@@ -1,6 +1,7 @@
 """The transaction that everything runs in."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager, suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -15,10 +16,10 @@ from dashtam_postgres import _append, _connect
 from dashtam_postgres._accounts import PostgresAccounts, PostgresTransactions
 from dashtam_postgres._answers import PostgresAnswers
 from dashtam_postgres._documents import PostgresDocuments
+from dashtam_postgres._identity import PostgresCredentials, PostgresUsers
 from dashtam_postgres._lease import Lease
 from dashtam_postgres._matches import PostgresMatches
 from dashtam_postgres._people import PostgresPeople, PostgresPersonKeys
-from dashtam_postgres._tokens import PostgresTokens
 
 if TYPE_CHECKING:
     from dashtam_postgres._store import PostgresStore
@@ -34,7 +35,7 @@ class PostgresUnit:
     """
 
     def __init__(self, store: "PostgresStore", subject: Subject, *, role: str | None = None) -> None:
-        self.user_id = subject.user_id
+        self.user_id = self.acting = subject.user_id
         self.entries: list[AuditEntry] = []
         self.events: list[StoredEvent] = []
         self._store = store
@@ -42,6 +43,7 @@ class PostgresUnit:
         self._lease: Lease | None = None
         self._raw: asyncpg.Connection[Any] | None = None
         self._discarded = False
+        self._alone: set[UserId] = set()
 
     async def __aenter__(self) -> Self:
         lease = Lease(self._store)
@@ -70,6 +72,7 @@ class PostgresUnit:
         finally:
             self._lease = self._raw = None
             self._discarded = False
+            self._alone.clear()
             self.entries, self.events = [], []
 
     def discard(self) -> None:
@@ -92,12 +95,31 @@ class PostgresUnit:
         """Takes a lock until the end of the transaction, once whoever has it is done."""
         await self.raw.fetchval(_WAIT, self._name(names))
 
+    async def stand_alone(self) -> None:
+        """Waits until nobody else changes the account or credentials of whom this acts for: then none does."""
+        if self.acting not in self._alone:
+            await self.wait_for("person", self.acting)
+            self._alone.add(self.acting)
+
+    @asynccontextmanager
+    async def setting(self, name: str, value: str, *, after: str = "") -> AsyncGenerator[None]:
+        """Sets something in the transaction for as long as the block lasts."""
+        statement = "SELECT set_config($1, $2, true)"
+        await self.raw.execute(statement, name, value)
+        try:
+            yield
+        finally:
+            with suppress(
+                asyncpg.InFailedSQLTransactionError
+            ):  # nothing more runs in it, and the setting ends with it
+                await self.raw.execute(statement, name, after)
+
     def _name(self, names: Sequence[object]) -> str:
         return "\n".join(map(str, (self._store.schema, *names)))
 
     async def lend(self, user_id: UserId) -> None:
         """Turns this transaction into that person's unit of work, until `reclaim`."""
-        self.user_id = user_id
+        self.user_id = self.acting = user_id
         await self.raw.execute(f"SELECT {self._acting_as('none')}")
 
     async def reclaim(self) -> None:
@@ -155,8 +177,12 @@ class PostgresUnit:
         return PostgresDocuments(self)
 
     @property
-    def tokens(self) -> PostgresTokens:
-        return PostgresTokens(self)
+    def users(self) -> PostgresUsers:
+        return PostgresUsers(self)
+
+    @property
+    def credentials(self) -> PostgresCredentials:
+        return PostgresCredentials(self)
 
     @property
     def people(self) -> PostgresPeople:

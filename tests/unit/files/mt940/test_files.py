@@ -40,9 +40,12 @@ def test_a_statement_says_how_it_was_read() -> None:
     assert read(":20:X\n").batch.warnings[0].rule == "no_statement"
 
 
-@pytest.mark.parametrize("end", [":61:240207C", ":61:240207C1,00", ":61:240207C1,00NMSCREF"])
+@pytest.mark.parametrize(
+    "end",
+    [":61:240207C", ":61:240207C1,00", ":61:240207C1,00NMSCREF", ":61:240207C1,00NMSCREF\r\n:86:Corner Ba"],
+)
 def test_a_file_that_ends_inside_a_row_is_refused(end: str) -> None:
-    """An amount or a reference that may be cut is not taken at its word."""
+    """An amount, a reference or a text that may be cut is not taken at its word."""
     assert refusal(document(LINE, tail=()) + end).code is ImportCode.FILE_TRUNCATED
 
 

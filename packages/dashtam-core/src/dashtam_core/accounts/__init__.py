@@ -1,6 +1,6 @@
 """Accounts, balances and transactions: the model, statement ingestion, and the questions a person asks of it."""
 
-from dashtam_core.accounts._annotations import ROUTES as _ANNOTATION_ROUTES
+from dashtam_core.accounts import _annotations, _export, _import, _queries
 from dashtam_core.accounts._annotations import AnnotateTransaction, ClearAnnotation, GetTransaction
 from dashtam_core.accounts._arithmetic import arithmetic
 from dashtam_core.accounts._batch import (
@@ -29,7 +29,6 @@ from dashtam_core.accounts._entities import (
     Transaction,
 )
 from dashtam_core.accounts._errors import AccountsCode, AccountsRefused, ImportCode, ImportFailed
-from dashtam_core.accounts._export import ROUTES as _EXPORT_ROUTES
 from dashtam_core.accounts._export import (
     Export,
     ExportedAccount,
@@ -37,7 +36,6 @@ from dashtam_core.accounts._export import (
     StatementWriter,
     StatementWriters,
 )
-from dashtam_core.accounts._import import ROUTES as _IMPORT_ROUTES
 from dashtam_core.accounts._import import GetImport, ImportReport, ImportStatement, ReadDocument, StatementImported
 from dashtam_core.accounts._ingestion import FILE_PROVIDER, Ingestion, PreparedAccount, Source, Stored
 from dashtam_core.accounts._more import MORE, from_json, from_more, more_of, to_json
@@ -51,7 +49,6 @@ from dashtam_core.accounts._queries import (
     ListTransactions,
     Paging,
 )
-from dashtam_core.accounts._queries import ROUTES as _QUERY_ROUTES
 from dashtam_core.accounts._readers import ProfiledReader, Statement, StatementReader, StatementReaders
 from dashtam_core.accounts._reading import Reading, ReadingStoppedError, checkpoint
 from dashtam_core.accounts._repositories import (
@@ -97,112 +94,25 @@ from dashtam_core.accounts._views import (
     warning_view,
 )
 
-ROUTES = (*_IMPORT_ROUTES, *_EXPORT_ROUTES, *_QUERY_ROUTES, *_ANNOTATION_ROUTES)
+ROUTES = (*_import.ROUTES, *_export.ROUTES, *_queries.ROUTES, *_annotations.ROUTES)
 
+# fmt: off
 __all__ = [
-    "DEFAULT_LIMIT",
-    "FILE_PROVIDER",
-    "KEY_BYTES",
-    "MAX_LIMIT",
-    "MORE",
-    "ROUTES",
-    "Account",
-    "AccountBatch",
-    "AccountData",
-    "AccountId",
-    "AccountImport",
-    "AccountImportView",
-    "AccountOverview",
-    "AccountStatus",
-    "AccountType",
-    "AccountView",
-    "Accounts",
-    "AccountsCode",
-    "AccountsRefused",
-    "AnnotateTransaction",
-    "Annotation",
-    "AnnotationView",
-    "Arithmetic",
-    "Balance",
-    "BalanceData",
-    "BalanceKind",
-    "BalanceOrigin",
-    "BalanceType",
-    "BalanceView",
-    "ClearAnnotation",
-    "Counterparty",
-    "DocumentId",
-    "Documents",
-    "Export",
-    "ExportTransactions",
-    "ExportedAccount",
-    "GetAccount",
-    "GetImport",
-    "GetTransaction",
-    "Holding",
-    "HoldingData",
-    "HoldingView",
-    "ImportCode",
-    "ImportDocument",
-    "ImportFailed",
-    "ImportReport",
-    "ImportStatement",
-    "ImportView",
-    "Ingestion",
-    "InvestmentAction",
-    "InvestmentDetail",
-    "KeyedTransaction",
-    "ListAccounts",
-    "ListBalances",
-    "ListHoldings",
-    "ListTransactions",
-    "Paging",
-    "PreparedAccount",
-    "ProfiledReader",
-    "ReadDocument",
-    "Reading",
-    "ReadingStoppedError",
-    "ReadingWarning",
-    "SecurityData",
-    "SecurityId",
-    "SecurityScheme",
-    "SecurityType",
-    "Source",
-    "Split",
-    "Statement",
-    "StatementImported",
-    "StatementReader",
-    "StatementReaders",
-    "StatementWriter",
-    "StatementWriters",
-    "Stored",
-    "SyncBatch",
-    "Transaction",
-    "TransactionData",
-    "TransactionFilter",
-    "TransactionId",
-    "TransactionPart",
-    "TransactionStatus",
-    "TransactionType",
-    "TransactionView",
-    "Transactions",
-    "WarningView",
-    "account_view",
-    "annotation_view",
-    "arithmetic",
-    "balance_view",
-    "checkpoint",
-    "dedupe_key",
-    "from_json",
-    "from_more",
-    "holding_view",
-    "import_view",
-    "keyed",
-    "money_view",
-    "more_of",
-    "row_view",
-    "to_json",
-    "transaction_view",
-    "usable_id",
-    "warning_view",
+    "DEFAULT_LIMIT", "FILE_PROVIDER", "KEY_BYTES", "MAX_LIMIT", "MORE", "ROUTES", "Account", "AccountBatch",
+    "AccountData", "AccountId", "AccountImport", "AccountImportView", "AccountOverview", "AccountStatus",
+    "AccountType", "AccountView", "Accounts", "AccountsCode", "AccountsRefused", "AnnotateTransaction",
+    "Annotation", "AnnotationView", "Arithmetic", "Balance", "BalanceData", "BalanceKind", "BalanceOrigin",
+    "BalanceType", "BalanceView", "ClearAnnotation", "Counterparty", "DocumentId", "Documents", "Export",
+    "ExportTransactions", "ExportedAccount", "GetAccount", "GetImport", "GetTransaction", "Holding", "HoldingData",
+    "HoldingView", "ImportCode", "ImportDocument", "ImportFailed", "ImportReport", "ImportStatement", "ImportView",
+    "Ingestion", "InvestmentAction", "InvestmentDetail", "KeyedTransaction", "ListAccounts", "ListBalances",
+    "ListHoldings", "ListTransactions", "Paging", "PreparedAccount", "ProfiledReader", "ReadDocument", "Reading",
+    "ReadingStoppedError", "ReadingWarning", "SecurityData", "SecurityId", "SecurityScheme", "SecurityType",
+    "Source", "Split", "Statement", "StatementImported", "StatementReader", "StatementReaders", "StatementWriter",
+    "StatementWriters", "Stored", "SyncBatch", "Transaction", "TransactionData", "TransactionFilter",
+    "TransactionId", "TransactionPart", "TransactionStatus", "TransactionType", "TransactionView", "Transactions",
+    "WarningView", "account_view", "annotation_view", "arithmetic", "balance_view", "checkpoint", "dedupe_key",
+    "from_json", "from_more", "holding_view", "import_view", "keyed", "money_view", "more_of", "row_view",
+    "to_json", "transaction_view", "usable_id", "warning_view",
 ]
+# fmt: on

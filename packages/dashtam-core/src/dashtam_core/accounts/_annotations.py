@@ -2,17 +2,18 @@
 
 import re
 from collections.abc import Sequence
-from decimal import Context, Decimal
+from functools import reduce
 from typing import ClassVar, Final
 
 import attrs
 
+from dashtam_core.accounts._arithmetic import EXACT
 from dashtam_core.accounts._entities import Annotation, Split, Transaction
 from dashtam_core.accounts._errors import TRANSACTION_NOT_FOUND, AccountsCode, AccountsRefused
 from dashtam_core.accounts._repositories import TransactionFilter, Transactions
 from dashtam_core.accounts._types import TransactionId
 from dashtam_core.identity import ACCOUNTS_READ, ACCOUNTS_WRITE
-from dashtam_core.kernel import MAX_DIGITS, Failure, Money, Permission, Result, Success
+from dashtam_core.kernel import Failure, Money, Permission, Result, Success
 from dashtam_core.messaging import Command, Notes, Query
 
 MAX_TAGS: Final = 50
@@ -22,11 +23,17 @@ _NAME: Final = 200
 _NOTE: Final = 4_000
 _ODD: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 """Characters that are no text: controls but for tabs and ends of lines, and halves of surrogate pairs."""
-_EXACT: Final = Context(prec=4 * MAX_DIGITS)
+
+
+@attrs.frozen
+class _OfTransaction:
+    resource_type: ClassVar[str] = "transaction"
+    resource_field: ClassVar[str] = "transaction_id"
+    transaction_id: TransactionId
 
 
 @attrs.frozen(kw_only=True)
-class AnnotateTransaction(Command[Annotation, AccountsRefused]):
+class AnnotateTransaction(_OfTransaction, Command[Annotation, AccountsRefused]):
     """Say what a transaction is to you, in place of all you said before; answers with what is kept.
 
     Texts are stripped, and empty ones count as not given: up to 200 characters, of a note 4,000. `splits` are in
@@ -34,43 +41,25 @@ class AnnotateTransaction(Command[Annotation, AccountsRefused]):
     """
 
     permission: ClassVar[Permission] = ACCOUNTS_WRITE
-    resource_type: ClassVar[str] = "transaction"
-    transaction_id: TransactionId
     category: str | None = None
     payee: str | None = None
     note: str | None = None
     tags: tuple[str, ...] = ()
     splits: tuple[Split, ...] = ()
 
-    @property
-    def resource_id(self) -> str | None:
-        return str(self.transaction_id)
-
 
 @attrs.frozen
-class ClearAnnotation(Command[None, AccountsRefused]):
+class ClearAnnotation(_OfTransaction, Command[None, AccountsRefused]):
     """Take back everything you said of a transaction."""
 
     permission: ClassVar[Permission] = ACCOUNTS_WRITE
-    resource_type: ClassVar[str] = "transaction"
-    transaction_id: TransactionId
-
-    @property
-    def resource_id(self) -> str | None:
-        return str(self.transaction_id)
 
 
 @attrs.frozen
-class GetTransaction(Query[Transaction, AccountsRefused]):
+class GetTransaction(_OfTransaction, Query[Transaction, AccountsRefused]):
     """One transaction with what you said of it, also one that counts no more."""
 
     permission: ClassVar[Permission] = ACCOUNTS_READ
-    resource_type: ClassVar[str] = "transaction"
-    transaction_id: TransactionId
-
-    @property
-    def resource_id(self) -> str | None:
-        return str(self.transaction_id)
 
 
 @attrs.frozen
@@ -153,10 +142,7 @@ def _unbalanced(splits: Sequence[Split], amount: Money) -> str | None:
     """By how much the splits are more than the amount."""
     if any(each.amount.currency != amount.currency for each in splits):
         return f"a split is in another currency: give all of them in {amount.currency}"
-    total = Decimal(0)
-    for each in splits:
-        total = _EXACT.add(total, each.amount.amount)
-    off = _EXACT.subtract(total, amount.amount)
+    off = reduce(EXACT.add, (each.amount.amount for each in splits), amount.amount.copy_negate())
     if not splits or not off:
         return None
     much = f"the splits are {format(off, 'f')} {amount.currency} off {amount}"

@@ -9,7 +9,8 @@ from dashtam_core.accounts._batch import AccountBatch, BalanceData
 from dashtam_core.accounts._types import Arithmetic, BalanceKind, TransactionStatus
 from dashtam_core.kernel import Money
 
-_EXACT: Final = Context(prec=200)
+EXACT: Final = Context(prec=200)
+"""For sums of amounts, each of which may have more digits than the default context keeps."""
 
 type Sum = tuple[Arithmetic, Money | None]
 
@@ -35,8 +36,8 @@ def _of_one(batch: AccountBatch) -> Sum:
     booked = [row.amount for row in batch.transactions if row.status is TransactionStatus.POSTED]
     if any(amount.currency != unit for amount in booked):
         return Arithmetic.UNKNOWN, None
-    total = reduce(_EXACT.add, (amount.amount for amount in booked), opening.amount.amount)
-    difference = _EXACT.subtract(closing.amount.amount, total)
+    total = reduce(EXACT.add, (amount.amount for amount in booked), opening.amount.amount)
+    difference = EXACT.subtract(closing.amount.amount, total)
     return (Arithmetic.MISMATCH, Money(difference, unit)) if difference else (Arithmetic.RECONCILED, None)
 
 

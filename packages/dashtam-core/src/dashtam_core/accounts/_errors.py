@@ -1,8 +1,9 @@
+from datetime import date
 from typing import Final
 
 import attrs
 
-from dashtam_core.kernel import DomainError, ErrorCode, ErrorKind
+from dashtam_core.kernel import DomainError, ErrorCode, ErrorKind, Failure
 
 
 class ImportCode(ErrorCode):
@@ -41,14 +42,26 @@ class AccountsRefused(DomainError[AccountsCode]):
 
 
 ACCOUNT_NOT_FOUND: Final = AccountsRefused(
-    AccountsCode.ACCOUNT_NOT_FOUND,
-    "you have no account with this id: list your accounts for the ids there are",
+    AccountsCode.ACCOUNT_NOT_FOUND, "you have no account with this id: list your accounts for the ids there are"
 )
 TRANSACTION_NOT_FOUND: Final = AccountsRefused(
     AccountsCode.TRANSACTION_NOT_FOUND,
     "you have no transaction with this id: list your transactions for the ids there are",
 )
 IMPORT_NOT_FOUND: Final = AccountsRefused(
-    AccountsCode.IMPORT_NOT_FOUND,
-    "you have no import with this id: an import answers with its id when it is made",
+    AccountsCode.IMPORT_NOT_FOUND, "you have no import with this id: an import answers with its id when it is made"
 )
+
+
+def failed(code: ImportCode, message: str) -> Failure[ImportFailed]:
+    return Failure(ImportFailed(code, message))
+
+
+def refused(code: AccountsCode, message: str) -> Failure[AccountsRefused]:
+    return Failure(AccountsRefused(code, message))
+
+
+def backwards(first: date, last: date) -> Failure[AccountsRefused]:
+    """That these are no range of days."""
+    message = f"the range ends on {last}, before it starts on {first}: swap the two days"
+    return refused(AccountsCode.DATE_RANGE_INVALID, message)

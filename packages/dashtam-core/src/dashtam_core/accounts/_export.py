@@ -8,7 +8,7 @@ from typing import ClassVar, Final, Protocol
 import attrs
 
 from dashtam_core.accounts._entities import Account, Balance, Transaction
-from dashtam_core.accounts._errors import ACCOUNT_NOT_FOUND, AccountsCode, AccountsRefused
+from dashtam_core.accounts._errors import ACCOUNT_NOT_FOUND, AccountsCode, AccountsRefused, backwards, refused
 from dashtam_core.accounts._reading import checkpoint
 from dashtam_core.accounts._repositories import AccountOverview, Accounts, TransactionFilter, Transactions
 from dashtam_core.accounts._types import AccountId
@@ -58,15 +58,13 @@ class StatementWriters:
     writers: Sequence[StatementWriter] = ()
 
     def find(self, name: str, /) -> Result[StatementWriter, AccountsRefused]:
-        """The writer of this format."""
         for writer in self.writers:
             if writer.name == name:
                 return Success(writer)
         known = ", ".join(sorted(writer.name for writer in self.writers))
         advice = f"ask for one of {known}" if known else "pip install dashtam-files"
-        return _refused(
-            AccountsCode.EXPORT_FORMAT_UNKNOWN, f"no installed writer has the format {name[:64]!r}: {advice}"
-        )
+        message = f"no installed writer has the format {name[:64]!r}: {advice}"
+        return refused(AccountsCode.EXPORT_FORMAT_UNKNOWN, message)
 
 
 @attrs.frozen
@@ -84,15 +82,12 @@ class ExportTransactions(Query[Export, AccountsRefused]):
 
     permission: ClassVar[Permission] = ACCOUNTS_READ
     resource_type: ClassVar[str] = "export"
+    resource_field: ClassVar[str] = "account_id"
     audited: ClassVar[bool] = True
     format: str
     account_id: AccountId | None = None
     from_date: date | None = None
     to_date: date | None = None
-
-    @property
-    def resource_id(self) -> str | None:
-        return None if self.account_id is None else str(self.account_id)
 
 
 @attrs.frozen
@@ -108,10 +103,7 @@ class ExportTransactionsHandler:
         if isinstance(found, Failure):
             return found
         if query.from_date and query.to_date and query.to_date < query.from_date:
-            return _refused(
-                AccountsCode.DATE_RANGE_INVALID,
-                f"the range ends on {query.to_date}, before it starts on {query.from_date}: swap the two days",
-            )
+            return backwards(query.from_date, query.to_date)
         overviews = await self._overviews(query.account_id)
         if query.account_id is not None and not overviews:
             return Failure(ACCOUNT_NOT_FOUND)
@@ -144,10 +136,6 @@ class ExportTransactionsHandler:
                 break
         rows.reverse()
         return ExportedAccount(account, overview.balances, rows)
-
-
-def _refused(code: AccountsCode, message: str) -> Failure[AccountsRefused]:
-    return Failure(AccountsRefused(code, message))
 
 
 def _written(writer: StatementWriter, accounts: Sequence[ExportedAccount]) -> bytes:

@@ -15,17 +15,7 @@ from dashtam_core.accounts._repositories import Documents
 from dashtam_core.accounts._types import AccountId, DocumentId
 from dashtam_core.audit import PersonalVault, Seal
 from dashtam_core.identity import ACCOUNTS_READ, ACCOUNTS_WRITE
-from dashtam_core.kernel import (
-    Clock,
-    Failure,
-    Permission,
-    Result,
-    Subject,
-    Success,
-    UserId,
-    map_success,
-    new_id,
-)
+from dashtam_core.kernel import Clock, Failure, Permission, Result, Subject, Success, UserId, map_success, new_id
 from dashtam_core.messaging import Command, DomainEvent, Notes, Outgoing, Query
 
 _MAX_FILENAME: Final = 255
@@ -115,7 +105,10 @@ class ImportStatementHandler:
         if known is not None:
             await self.documents.change(document)
         elif not await self.documents.add(document, prepared.content):
-            return await self._overtaken(prepared.sha256)
+            # Another import of the same file was done while this one ran: every row was there already.
+            overtaking = await self.documents.find(prepared.sha256)
+            assert overtaking is not None, "a document that stands in the way can be seen"
+            return Success(self._known(overtaking))
         self._note(document, read=sum(account.read for account in document.accounts), added=document.added)
         account_ids = tuple(account.account_id for account in document.accounts)
         self.outgoing.emit(StatementImported(self.subject.user_id, document_id, account_ids, document.added))
@@ -129,12 +122,6 @@ class ImportStatementHandler:
             return PreparedImport(hashlib.sha256(data).digest(), statement, accounts, seal(zlib.compress(data, 1)))
 
         return map_success(self.readers.read(data, command.profile), prepared)
-
-    async def _overtaken(self, sha256: bytes) -> Result[ImportReport, ImportFailed]:
-        """The same file was taken in by another import while this one ran: every row was there already."""
-        known = await self.documents.find(sha256)
-        assert known is not None, "a document that stands in the way can be seen"
-        return Success(self._known(known))
 
     def _known(self, document: ImportDocument) -> ImportReport:
         self._note(document, added=0)
@@ -156,17 +143,18 @@ def _filename(name: str | None) -> str | None:
 
 
 @attrs.frozen
-class ReadDocument(Query[bytes, AccountsRefused]):
-    """The bytes of a file that was taken in, as they were."""
-
+class _OfDocument:
     permission: ClassVar[Permission] = ACCOUNTS_READ
     resource_type: ClassVar[str] = "import_document"
-    audited: ClassVar[bool] = True
+    resource_field: ClassVar[str] = "document_id"
     document_id: DocumentId
 
-    @property
-    def resource_id(self) -> str | None:
-        return str(self.document_id)
+
+@attrs.frozen
+class ReadDocument(_OfDocument, Query[bytes, AccountsRefused]):
+    """The bytes of a file that was taken in, as they were."""
+
+    audited: ClassVar[bool] = True
 
 
 @attrs.frozen
@@ -183,16 +171,8 @@ class ReadDocumentHandler:
 
 
 @attrs.frozen
-class GetImport(Query[ImportDocument, AccountsRefused]):
+class GetImport(_OfDocument, Query[ImportDocument, AccountsRefused]):
     """The report of one import."""
-
-    permission: ClassVar[Permission] = ACCOUNTS_READ
-    resource_type: ClassVar[str] = "import_document"
-    document_id: DocumentId
-
-    @property
-    def resource_id(self) -> str | None:
-        return str(self.document_id)
 
 
 @attrs.frozen

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 import attrs
 
@@ -21,7 +21,7 @@ from dashtam_core.accounts._batch import (
 from dashtam_core.accounts._dedupe import KEY_BYTES, KeyedTransaction, keyed
 from dashtam_core.accounts._entities import Account, AccountImport, Balance, Holding, Transaction
 from dashtam_core.accounts._repositories import Accounts, TransactionFilter, Transactions
-from dashtam_core.accounts._settling import Found, Settlement, about, key_of
+from dashtam_core.accounts._settling import Found, Settlement, about, grouped, key_of
 from dashtam_core.accounts._types import AccountId, AccountType, Arithmetic, DocumentId, TransactionStatus
 from dashtam_core.identity import Keyring
 from dashtam_core.kernel import Clock, DateRange, Money, new_id
@@ -86,8 +86,7 @@ class PreparedAccount:
     is_plain: bool
     """Its rows say nothing of rows that came before."""
 
-    def told(self, account_id: AccountId, *, added: int, changed: int = 0, removed: int = 0) -> AccountImport:
-        """What became of it."""
+    def told(self, account_id: AccountId, added: int, changed: int = 0, removed: int = 0) -> AccountImport:
         return AccountImport(account_id, len(self.rows), added, changed, removed, self.arithmetic, self.difference)
 
 
@@ -111,9 +110,7 @@ class Ingestion:
     def prepare(self, batch: SyncBatch, source: Source, /) -> tuple[PreparedAccount, ...]:
         """One entry for each account, of which a batch may speak several times. Pure computing, for a thread."""
         secret = self.keyring.derive("account-number")
-        by_key: dict[bytes, list[AccountBatch]] = {}
-        for each in batch.accounts:
-            by_key.setdefault(account_key(secret, each.account, source), []).append(each)
+        by_key = grouped(batch.accounts, lambda each: account_key(secret, each.account, source))
         return tuple(_prepared(secret, key, said, source) for key, said in by_key.items())
 
     async def store(
@@ -121,11 +118,12 @@ class Ingestion:
     ) -> Stored:
         """Stores all of it. `again`: the document was read before, and this reading is the better one."""
         ids, known = await self._add_accounts(prepared)
-        waiting = await self._waiting() if known else dict[AccountId, list[Transaction]]()
+        open_rows = await self.transactions.find(TransactionFilter(waiting=True, hidden=True)) if known else ()
+        waiting = grouped(open_rows, lambda row: row.account_id)
         warnings = [odd for id_ in known if not again for odd in await self._cut_days(id_, ids[id_], document_id)]
         plain = {id_: each.rows for id_, each in ids.items() if each.is_plain and id_ not in waiting and not again}
         added = await self.transactions.add(document_id, plain)
-        told = {id_: each.told(id_, added=added[id_]) for id_, each in ids.items() if id_ in plain}
+        told = {id_: each.told(id_, added[id_]) for id_, each in ids.items() if id_ in plain}
         for id_ in [id_ for id_ in plain if id_ in known and added[id_] < len(plain[id_])]:
             if await self._is_unsettled(id_, plain[id_]):
                 settled = await self._settle(id_, ids[id_], (), document_id, again=False)
@@ -146,12 +144,6 @@ class Ingestion:
         ids = {account.account_id: each for account, each in zip(stored, prepared, strict=True)}
         return ids, [id_ for id_ in ids if id_ not in {account.account_id for account in wanted}]
 
-    async def _waiting(self) -> dict[AccountId, list[Transaction]]:
-        by_account: dict[AccountId, list[Transaction]] = {}
-        for row in await self.transactions.find(TransactionFilter(waiting=True, hidden=True)):
-            by_account.setdefault(row.account_id, []).append(row)
-        return by_account
-
     async def _is_unsettled(self, account_id: AccountId, rows: Sequence[KeyedTransaction]) -> bool:
         """Whether some of these posted rows are kept as pending, in whose place others came, or as given up."""
         wanted = TransactionFilter(account_id=account_id, keys={row.dedupe_key for row in rows}, hidden=True)
@@ -170,6 +162,7 @@ class Ingestion:
         again: bool,
     ) -> AccountImport:
         rows, of_file = prepared.rows, prepared.source.provider == FILE_PROVIDER
+        of_document = TransactionFilter(account_id=account_id, document_id=document_id)
         every = TransactionFilter(account_id=account_id, hidden=True)
         stored = await self.transactions.find(attrs.evolve(every, keys={row.dedupe_key for row in rows}))
         names = {row.data.replaces for row in rows if row.data.replaces is not None} | {*prepared.removed}
@@ -185,15 +178,13 @@ class Ingestion:
                 waiting=waiting,
                 named=named,
                 posted=await self._posted_about(account_id, rows) if of_file else (),
-                read_before=await self._read_before(account_id, document_id) if again else None,
+                read_before=await self.transactions.find(of_document) if again else None,
             ),
         )
         settlement.settle()
         await self.transactions.change(list(settlement.changed.values()))
         await self.transactions.add(document_id, {account_id: settlement.added})
-        return prepared.told(
-            account_id, added=settlement.new, changed=settlement.renewed, removed=settlement.taken_back
-        )
+        return prepared.told(account_id, settlement.new, settlement.renewed, settlement.taken_back)
 
     async def _posted_about(
         self, account_id: AccountId, rows: Sequence[KeyedTransaction]
@@ -208,9 +199,6 @@ class Ingestion:
         posted = [row for row in found if row.status is TransactionStatus.POSTED and not row.is_hidden]
         return [row for row in posted if row.transaction_id not in taken]
 
-    async def _read_before(self, account_id: AccountId, document_id: DocumentId | None) -> Sequence[Transaction]:
-        return await self.transactions.find(TransactionFilter(account_id=account_id, document_id=document_id))
-
     async def _cut_days(
         self, account_id: AccountId, prepared: PreparedAccount, document_id: DocumentId | None
     ) -> list[ReadingWarning]:
@@ -218,9 +206,8 @@ class Ingestion:
         days = [row.data.posted_date for row in prepared.rows] if document_id is not None else []
         odd: list[ReadingWarning] = []
         for day in sorted({min(days), max(days)} if days else ()):
-            stored = await self.transactions.find(
-                TransactionFilter(account_id=account_id, from_date=day, to_date=day, hidden=True)
-            )
+            on_day = TransactionFilter(account_id=account_id, from_date=day, to_date=day, hidden=True)
+            stored = await self.transactions.find(on_day)
             here = {key_of(row) for row in prepared.rows if row.data.posted_date == day}
             there = {key_of(row) for row in stored}
             booked = [row for row in stored if row.status is TransactionStatus.POSTED]
@@ -238,19 +225,11 @@ class Ingestion:
                 await self.transactions.mark_missing(account_id, whole, sent, self.clock.now())
 
     async def _add_positions(self, ids: Mapping[AccountId, PreparedAccount]) -> None:
-        balances = [
-            Balance(account_id=id_, **attrs.asdict(balance, recurse=False))
-            for id_, each in ids.items()
-            for balance in each.balances
-        ]
-        holdings = [
-            Holding(account_id=id_, **attrs.asdict(holding, recurse=False))
-            for id_, each in ids.items()
-            for holding in each.holdings
-        ]
-        await self.accounts.add_balances(balances)
+        balances = [(id_, balance) for id_, each in ids.items() for balance in each.balances]
+        holdings = [(id_, holding) for id_, each in ids.items() for holding in each.holdings]
+        await self.accounts.add_balances([Balance(account_id=id_, **_fields(each)) for id_, each in balances])
         if holdings:
-            await self.accounts.add_holdings(holdings)
+            await self.accounts.add_holdings([Holding(account_id=id_, **_fields(each)) for id_, each in holdings])
 
     def _account(self, prepared: PreparedAccount) -> Account:
         data, of_file = prepared.data, prepared.source.provider == FILE_PROVIDER
@@ -311,6 +290,10 @@ def _is_plain(row: TransactionData) -> bool:
     return row.status is TransactionStatus.POSTED and row.replaces is None
 
 
+def _fields(value: BalanceData | HoldingData) -> dict[str, Any]:
+    return attrs.asdict(value, recurse=False)
+
+
 def _keyed(rows: Sequence[TransactionData], source: Source) -> Iterable[KeyedTransaction]:
     """Of twins the posted come first: that one is pending still is told by how many there are of each."""
     if all(row.status is TransactionStatus.POSTED for row in rows):
@@ -329,11 +312,9 @@ def _private(secret: bytes, row: TransactionData) -> TransactionData:
 
 
 def _masked(secret: bytes, other: Counterparty | None) -> Counterparty | None:
-    if other is None or other.account is None:
+    if other is None or (number := other.account) is None:
         return other
-    return attrs.evolve(
-        other, account=None, mask=_mask(other.account), number_hash=number_hash(secret, other.account)
-    )
+    return attrs.evolve(other, account=None, mask=_mask(number), number_hash=number_hash(secret, number))
 
 
 def _mask(number: str) -> str | None:

@@ -3,6 +3,7 @@
 import json
 from decimal import Decimal
 from functools import cache
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from cattrs import Converter
 
 
-@attrs.frozen(kw_only=True, slots=True)
+@attrs.frozen(slots=True)
 class _More:
     category: str | None = None
     counterparty: Counterparty | None = None
@@ -27,29 +28,20 @@ class _More:
 
 MORE: Final = tuple(field.name for field in attrs.fields(_More))
 """Which fields of a transaction they are."""
+_fields: Final = attrgetter(*MORE)
 
 
 def more_of(row: TransactionData, /) -> str | None:
     """These fields of a row as JSON in ASCII; None where it has none of them."""
-    if not (
-        row.category
-        or row.counterparty
-        or row.details
-        or row.investment
-        or row.mandate_id
-        or row.replaces
-        or row.reversal
-    ):
-        return None
-    return to_json(_More(**{name: getattr(row, name) for name in MORE}))
+    rare = row.category or row.counterparty or row.details or row.investment or row.mandate_id or row.replaces
+    return to_json(_More(*_fields(row))) if rare or row.reversal else None
 
 
 def from_more(text: str | None, /) -> dict[str, Any]:
     """The fields that `more_of` made the text of, by name; none are left out but those it did not have."""
     if text is None:
         return {}
-    more = from_json(text, _More)
-    return {name: getattr(more, name) for name in MORE}
+    return dict(zip(MORE, _fields(from_json(text, _More)), strict=True))
 
 
 def to_json(value: Any, /) -> str:

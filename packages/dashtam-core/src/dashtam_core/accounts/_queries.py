@@ -8,20 +8,17 @@ from uuid import UUID
 import attrs
 
 from dashtam_core.accounts._entities import Balance, Holding, Transaction
-from dashtam_core.accounts._errors import ACCOUNT_NOT_FOUND, AccountsCode, AccountsRefused
-from dashtam_core.accounts._repositories import AccountOverview, Accounts, TransactionFilter, Transactions
+from dashtam_core.accounts._errors import ACCOUNT_NOT_FOUND, AccountsCode, AccountsRefused, backwards, refused
+from dashtam_core.accounts._repositories import (
+    AccountOverview,
+    Accounts,
+    Position,
+    TransactionFilter,
+    Transactions,
+)
 from dashtam_core.accounts._types import AccountId, TransactionId, TransactionStatus
 from dashtam_core.identity import ACCOUNTS_READ, Keyring
-from dashtam_core.kernel import (
-    Cursors,
-    Failure,
-    Page,
-    Permission,
-    Result,
-    Subject,
-    Success,
-    map_failure,
-)
+from dashtam_core.kernel import Cursors, Failure, Page, Permission, Result, Subject, Success, map_failure
 from dashtam_core.messaging import Query
 
 DEFAULT_LIMIT: Final = 50
@@ -32,7 +29,7 @@ _YEAR: Final = timedelta(days=365)
 
 @attrs.frozen
 class ListAccounts(Query[Page[AccountOverview], AccountsRefused]):
-    """The subject's accounts in the order they were added, each with its latest balances."""
+    """Your accounts in the order they were added, each with the latest balance of each kind."""
 
     permission: ClassVar[Permission] = ACCOUNTS_READ
     resource_type: ClassVar[str] = "account"
@@ -41,21 +38,24 @@ class ListAccounts(Query[Page[AccountOverview], AccountsRefused]):
 
 
 @attrs.frozen
-class GetAccount(Query[AccountOverview, AccountsRefused]):
-    """One account with its latest balances."""
-
+class _OfAccount:
     permission: ClassVar[Permission] = ACCOUNTS_READ
     resource_type: ClassVar[str] = "account"
+    resource_field: ClassVar[str] = "account_id"
     account_id: AccountId
 
-    @property
-    def resource_id(self) -> str | None:
-        return str(self.account_id)
+
+@attrs.frozen
+class GetAccount(_OfAccount, Query[AccountOverview, AccountsRefused]):
+    """One account with the latest balance of each kind."""
 
 
 @attrs.frozen(kw_only=True)
 class ListTransactions(Query[Page[Transaction], AccountsRefused]):
-    """The subject's transactions, the latest first. Days are calendar days of the bank, both included."""
+    """Your transactions, the latest first. Days are calendar days of the bank, both included.
+
+    An amount below zero is money leaving the account.
+    """
 
     permission: ClassVar[Permission] = ACCOUNTS_READ
     resource_type: ClassVar[str] = "transaction"
@@ -68,34 +68,19 @@ class ListTransactions(Query[Page[Transaction], AccountsRefused]):
 
 
 @attrs.frozen(kw_only=True)
-class ListBalances(Query[Sequence[Balance], AccountsRefused]):
+class ListBalances(_OfAccount, Query[Sequence[Balance], AccountsRefused]):
     """The history of an account's balances, the earliest first, over at most ten years.
 
     Without days, the year up to the latest balance. Days are those of the bank, both included.
     """
 
-    permission: ClassVar[Permission] = ACCOUNTS_READ
-    resource_type: ClassVar[str] = "account"
-    account_id: AccountId
     from_date: date | None = None
     to_date: date | None = None
 
-    @property
-    def resource_id(self) -> str | None:
-        return str(self.account_id)
-
 
 @attrs.frozen
-class ListHoldings(Query[Sequence[Holding], AccountsRefused]):
+class ListHoldings(_OfAccount, Query[Sequence[Holding], AccountsRefused]):
     """What an account holds as of the latest day that its provider told of."""
-
-    permission: ClassVar[Permission] = ACCOUNTS_READ
-    resource_type: ClassVar[str] = "account"
-    account_id: AccountId
-
-    @property
-    def resource_id(self) -> str | None:
-        return str(self.account_id)
 
 
 @attrs.frozen
@@ -108,7 +93,7 @@ class Paging:
     def start(self, scope: str, limit: int, cursor: str | None) -> Result[str | None, AccountsRefused]:
         """Where the page begins: behind this position, or None for the first page."""
         if not 1 <= limit <= MAX_LIMIT:
-            return _refused(
+            return refused(
                 AccountsCode.LIMIT_INVALID,
                 f"a page has 1 to {MAX_LIMIT} items, not {limit}: ask for fewer, and for the rest by next_cursor",
             )
@@ -165,7 +150,7 @@ class ListTransactionsHandler:
 
     async def apply(self, query: ListTransactions, /) -> Result[Page[Transaction], AccountsRefused]:
         if query.from_date and query.to_date and query.to_date < query.from_date:
-            return _backwards(query.from_date, query.to_date)
+            return backwards(query.from_date, query.to_date)
         status = f"/{query.status}" if query.status else ""
         scope = f"transactions/{query.account_id}/{query.from_date}/{query.to_date}{status}"
         start = self.paging.start(scope, query.limit, query.cursor)
@@ -194,10 +179,10 @@ class ListBalancesHandler:
         last = query.to_date or max(latest, query.from_date or date.min)
         first = query.from_date or (last - _YEAR if last - date.min > _YEAR else date.min)
         if last < first:
-            return _backwards(first, last)
+            return backwards(first, last)
         if (last - first).days >= _BALANCE_DAYS:
             message = f"{first} to {last} is too long: ask for at most {_BALANCE_DAYS:,} days at a time"
-            return _refused(AccountsCode.DATE_RANGE_INVALID, message)
+            return refused(AccountsCode.DATE_RANGE_INVALID, message)
         return Success(await self.accounts.list_balances(query.account_id, from_date=first, to_date=last))
 
 
@@ -211,24 +196,13 @@ class ListHoldingsHandler:
         return Success(await self.accounts.list_holdings(query.account_id))
 
 
-def _position(text: str) -> tuple[date, TransactionId]:
+def _position(text: str) -> Position:
     day, _, id_ = text.partition("/")
     return date.fromisoformat(day), TransactionId(UUID(id_))
 
 
 def _position_text(transaction: Transaction) -> str:
     return f"{transaction.posted_date}/{transaction.transaction_id}"
-
-
-def _backwards(first: date, last: date) -> Failure[AccountsRefused]:
-    return _refused(
-        AccountsCode.DATE_RANGE_INVALID,
-        f"the range ends on {last}, before it starts on {first}: swap the two days",
-    )
-
-
-def _refused(code: AccountsCode, message: str) -> Failure[AccountsRefused]:
-    return Failure(AccountsRefused(code, message))
 
 
 ROUTES: Final = (

@@ -7,8 +7,8 @@ from typing import Protocol, runtime_checkable
 import attrs
 
 from dashtam_core.accounts._batch import SyncBatch
-from dashtam_core.accounts._errors import ImportCode, ImportFailed
-from dashtam_core.kernel import Failure, Result, and_then
+from dashtam_core.accounts._errors import ImportCode, ImportFailed, failed
+from dashtam_core.kernel import Result, and_then
 from dashtam_core.settings import IMPORT_MAX_BYTES
 
 _log = logging.getLogger(__name__)
@@ -67,9 +67,9 @@ class StatementReaders:
     def read(self, data: bytes, /, profile: str | None = None) -> Result[Statement, ImportFailed]:
         """The statement in `data`, by the first reader that recognizes it, or as `profile` directs."""
         if not data or data.isspace():
-            return _refused(ImportCode.FILE_EMPTY, "the file is empty: download it from your bank again")
+            return failed(ImportCode.FILE_EMPTY, "the file is empty: download it from your bank again")
         if len(data) > self.max_bytes:
-            return _refused(
+            return failed(
                 ImportCode.FILE_TOO_LARGE,
                 f"the file has {len(data):,} bytes and the limit is {self.max_bytes:,}: "
                 "download a shorter period, or raise DASHTAM_IMPORT_MAX_BYTES",
@@ -79,7 +79,7 @@ class StatementReaders:
         for reader in self.readers:
             if _recognizes(reader, data):
                 return reader.read(data)
-        return _refused(ImportCode.FORMAT_UNKNOWN, self._unknown())
+        return failed(ImportCode.FORMAT_UNKNOWN, self._unknown())
 
     def _directed(self, data: bytes, profile: str) -> Result[Statement, ImportFailed]:
         """By the reader that the profile's `format` names, `csv` unless it says so."""
@@ -88,14 +88,13 @@ class StatementReaders:
         try:
             format_ = tomllib.loads(profile).get("format", "csv")
         except (ValueError, RecursionError) as error:  # nested too deep, or a number of too many digits
-            return _refused(ImportCode.PROFILE_INVALID, f"the profile is no TOML document: mend it ({error})")
+            return failed(ImportCode.PROFILE_INVALID, f"the profile is no TOML document: mend it ({error})")
         directed = {reader.name: reader for reader in self.readers if isinstance(reader, ProfiledReader)}
         if format_ in directed:
             return and_then(directed[format_].directed(profile), lambda reader: reader.read(data))
         known = ", ".join(sorted(directed)) or "none: pip install dashtam-files"
-        return _refused(
-            ImportCode.PROFILE_INVALID, f"no installed reader takes profiles of this format; use {known}"
-        )
+        message = f"no installed reader takes profiles of this format; use {known}"
+        return failed(ImportCode.PROFILE_INVALID, message)
 
     def _unknown(self) -> str:
         if not self.readers:
@@ -111,7 +110,3 @@ def _recognizes(reader: StatementReader, data: bytes) -> bool:
     except Exception:  # noqa: BLE001 - a foreign reader's defect is not the others'
         _log.exception("the statement reader %s failed while it looked at a file", reader.name)
         return False
-
-
-def _refused(code: ImportCode, message: str) -> Failure[ImportFailed]:
-    return Failure(ImportFailed(code, message))

@@ -10,8 +10,8 @@ from typing import Final
 
 import attrs
 
-from dashtam_core.accounts._errors import ImportCode, ImportFailed
-from dashtam_core.kernel import Failure, Result
+from dashtam_core.accounts._errors import ImportCode, ImportFailed, failed
+from dashtam_core.kernel import Result
 
 READING_THREADS: Final = 2
 READING_WAITING: Final = 32
@@ -48,9 +48,7 @@ class Reading:
     async def run[T](self, work: Callable[[], Result[T, ImportFailed]], /) -> Result[T, ImportFailed]:
         """What `work` answers, or TOO_BUSY when too many files wait already."""
         if self._asked >= READING_THREADS + READING_WAITING:
-            return Failure(
-                ImportFailed(ImportCode.TOO_BUSY, "too many files are being read: try again in a minute")
-            )
+            return failed(ImportCode.TOO_BUSY, "too many files are being read: try again in a minute")
         self._asked += 1
         flag = threading.Event()
         context = copy_context()

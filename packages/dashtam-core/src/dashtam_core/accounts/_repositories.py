@@ -11,6 +11,8 @@ from dashtam_core.accounts._entities import Account, Annotation, Balance, Holdin
 from dashtam_core.accounts._types import AccountId, DocumentId, TransactionId, TransactionStatus
 from dashtam_core.kernel import DateRange
 
+type Position = tuple[date, TransactionId]
+
 
 @attrs.frozen(slots=True)
 class AccountOverview:
@@ -95,12 +97,7 @@ class Transactions(Protocol):
         ...
 
     async def find(
-        self,
-        wanted: TransactionFilter,
-        /,
-        *,
-        after: tuple[date, TransactionId] | None = None,
-        limit: int | None = None,
+        self, wanted: TransactionFilter, /, *, after: Position | None = None, limit: int | None = None
     ) -> Sequence[Transaction]:
         """Transactions by (posted_date, transaction_id), the latest first, beginning beyond `after`."""
         ...

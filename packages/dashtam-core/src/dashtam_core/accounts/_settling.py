@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from datetime import date, datetime, timedelta
 from difflib import SequenceMatcher
 from itertools import groupby, product
+from operator import attrgetter
 from typing import Any, Final
 
 import attrs
@@ -34,6 +35,14 @@ type _Closeness = tuple[bool, float, int]
 def key_of(row: Row, /) -> Key:
     """What a row is known by within its account."""
     return row.dedupe_key, row.occurrence
+
+
+def grouped[K, V](values: Iterable[V], key: Callable[[V], K], /) -> dict[K, list[V]]:
+    """The values under what `key` makes of each."""
+    groups: dict[K, list[V]] = {}
+    for each in values:
+        groups.setdefault(key(each), []).append(each)
+    return groups
 
 
 @attrs.frozen(kw_only=True)
@@ -73,10 +82,8 @@ class Settlement:
 
     def settle(self) -> None:
         left = [row for row in self.rows if not self._is_known(row)]
-        left = self._correct(left)
-        left = self._reread(left)
-        left = self._post(left)
-        left = self._recognize_late(left)
+        for step in (self._correct, self._reread, self._post, self._recognize_late):
+            left = step(left)
         self.added += left
         self.new += len(left)
         for row in self.found.named:
@@ -116,10 +123,8 @@ class Settlement:
 
     def _replaced(self, rows: Sequence[KeyedTransaction]) -> dict[str | None, KeyedTransaction]:
         """The rows that others of this batch replace, by their ids; where two have one, nobody can say which."""
-        named: dict[str | None, list[KeyedTransaction]] = {}
-        for row in rows:
-            if row.data.replaces != row.data.provider_transaction_id:
-                named.setdefault(row.data.provider_transaction_id, []).append(row)
+        others = (row for row in rows if row.data.replaces != row.data.provider_transaction_id)
+        named = grouped(others, lambda row: row.data.provider_transaction_id)
         asked = {row.data.replaces for row in rows if row.data.replaces is not None}
         return {id_: named[id_][0] for id_ in asked if len(named.get(id_, ())) == 1 and not self._named(id_)}
 
@@ -162,7 +167,7 @@ class Settlement:
         keys = {key_of(row) for row in self.rows}
         before = [row for row in self.found.read_before if key_of(row) not in keys]
         left = list(rows)
-        for alike in (_money_and_place, _money, _place):
+        for alike in (_money_and_place, _money, attrgetter("index")):
             left = self._renew_alike(before, left, alike)
         for old in before:
             self._take_back(old)
@@ -172,9 +177,7 @@ class Settlement:
         self, before: list[Transaction], rows: Sequence[KeyedTransaction], alike: Callable[[Row], Any]
     ) -> list[KeyedTransaction]:
         """Pairs old and new by what `alike` makes of them; those paired leave `before`, the rest is returned."""
-        old: dict[Any, list[Transaction]] = {}
-        for each in before:
-            old.setdefault(alike(each), []).append(each)
+        old = grouped(before, alike)
         left: list[KeyedTransaction] = []
         for row in rows:
             if some := old.get(alike(row)):
@@ -219,14 +222,8 @@ class Settlement:
     def _take_place(self, before: Transaction, row: KeyedTransaction) -> None:
         """The row becomes the transaction; what it was is kept, hidden, under its own key."""
         before = self._now(before)
-        earlier = KeyedTransaction(
-            TransactionId(new_id()),
-            before.dedupe_key,
-            before.occurrence,
-            before.index,
-            TransactionData(**said_of(before)),
-            superseded_by=before.transaction_id,
-        )
+        id_, said = TransactionId(new_id()), TransactionData(**said_of(before))
+        earlier = KeyedTransaction(id_, *key_of(before), before.index, said, superseded_by=before.transaction_id)
         self._renew(before, row)
         self.added.append(earlier)
 
@@ -301,7 +298,10 @@ def _possible[A: Row, B: Row](pending: Iterable[A], posted: Iterable[B]) -> Iter
 
 
 def _closeness(one: TransactionData, other: TransactionData, days: int) -> _Closeness:
-    return _same_id(one, other), _likeness(one, other), -days
+    id_ = usable_id(one.provider_transaction_id)
+    same_id = id_ is not None and id_ == usable_id(other.provider_transaction_id)
+    a, b = ((each.description or "")[:_COMPARED].casefold() for each in (one, other))
+    return same_id, SequenceMatcher(a=a, b=b, autojunk=False).ratio(), -days
 
 
 def _signs(row: TransactionData) -> Iterator[Any]:
@@ -309,16 +309,6 @@ def _signs(row: TransactionData) -> Iterator[Any]:
     yield row.amount
     if (id_ := usable_id(row.provider_transaction_id)) is not None:
         yield row.amount.currency, id_
-
-
-def _same_id(one: TransactionData, other: TransactionData) -> bool:
-    id_ = usable_id(one.provider_transaction_id)
-    return id_ is not None and id_ == usable_id(other.provider_transaction_id)
-
-
-def _likeness(one: TransactionData, other: TransactionData) -> float:
-    a, b = ((each.description or "")[:_COMPARED].casefold() for each in (one, other))
-    return SequenceMatcher(a=a, b=b, autojunk=False).ratio()
 
 
 def _are_twins(one: Row, other: Row) -> bool:
@@ -330,15 +320,11 @@ def _data(row: Row) -> TransactionData:
 
 
 def _money_and_place(row: Row) -> Any:
-    return _money(row), _place(row)
+    return _money(row), row.index
 
 
 def _money(row: Row) -> Any:
     return _data(row).posted_date, _data(row).amount
-
-
-def _place(row: Row) -> int:
-    return row.index
 
 
 def about(rows: Iterable[KeyedTransaction], /) -> tuple[date, date] | None:

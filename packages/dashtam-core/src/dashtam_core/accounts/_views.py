@@ -1,11 +1,16 @@
 """How accounts, transactions and imports are shown as JSON: one shape for the HTTP API and the command line.
 
+A view has the fields that its type names, each from the field of that name unless `_view` is given another.
 Amounts are texts in plain digits with their currency beside them, days and instants are ISO 8601, unknown is null.
 """
 
+from collections.abc import Callable, Iterable
 from datetime import date, datetime
 from decimal import Decimal
-from typing import TypedDict
+from enum import StrEnum
+from operator import attrgetter
+from typing import Any, Final, TypedDict
+from uuid import UUID
 
 from dashtam_core.accounts._batch import (
     BalanceData,
@@ -14,19 +19,14 @@ from dashtam_core.accounts._batch import (
     InvestmentDetail,
     ReadingWarning,
     SecurityData,
+    SecurityId,
     TransactionData,
     TransactionPart,
 )
-from dashtam_core.accounts._entities import (
-    AccountImport,
-    Annotation,
-    Balance,
-    ImportDocument,
-    Transaction,
-)
+from dashtam_core.accounts._entities import AccountImport, Annotation, Balance, ImportDocument, Split, Transaction
 from dashtam_core.accounts._repositories import AccountOverview
 from dashtam_core.accounts._types import BalanceOrigin
-from dashtam_core.kernel import Money
+from dashtam_core.kernel import Currency, Money
 
 
 class MoneyView(TypedDict):
@@ -34,12 +34,15 @@ class MoneyView(TypedDict):
     currency: str
 
 
-class BalanceView(TypedDict):
+class _BalanceView(TypedDict):
     kind: str
     as_of: str
     amount: str
     currency: str
     reported_at: str | None
+
+
+class BalanceView(_BalanceView):
     origin: str
 
 
@@ -92,9 +95,7 @@ class InvestmentView(TypedDict):
     settle_date: str | None
 
 
-class SplitView(TypedDict):
-    amount: str
-    currency: str
+class SplitView(MoneyView):
     category: str | None
     note: str | None
 
@@ -107,7 +108,7 @@ class AnnotationView(TypedDict):
     splits: list[SplitView]
 
 
-class AccountView(TypedDict):
+class _AccountView(TypedDict):
     account_id: str
     name: str
     official_name: str | None
@@ -118,6 +119,9 @@ class AccountView(TypedDict):
     institution: str | None
     bank_id: str | None
     status: str
+
+
+class AccountView(_AccountView):
     balances: list[BalanceView]
 
 
@@ -153,9 +157,12 @@ class RowView(TypedDict):
     investment: InvestmentView | None
 
 
-class TransactionView(RowView):
+class _IdsView(TypedDict):
     transaction_id: str
     account_id: str
+
+
+class TransactionView(_IdsView, RowView):
     import_id: str | None
     missing_since: str | None
     removed_at: str | None
@@ -194,193 +201,96 @@ class ImportView(TypedDict):
     warnings: list[WarningView]
 
 
-def account_view(overview: AccountOverview, /) -> AccountView:
-    account = overview.account
-    return {
-        "account_id": str(account.account_id),
-        "name": account.name,
-        "official_name": account.official_name,
-        "mask": account.mask,
-        "account_type": account.account_type.value,
-        "balance_type": account.balance_type.value,
-        "currency": account.currency.code,
-        "institution": account.institution,
-        "bank_id": account.bank_id,
-        "status": account.status.value,
-        "balances": [balance_view(balance) for balance in overview.balances],
+def _view[V](kind: type[V], **paths: str) -> Callable[[Any], V]:
+    """What shows a value as such a view; `paths` are where in the value the fields are that go by another name."""
+    names = tuple(kind.__annotations__)
+    fields = attrgetter(*(paths.get(name, name) for name in names))
+
+    def shown(value: object) -> Any:
+        said: Iterable[tuple[str, object]] = zip(names, fields(value), strict=False)  # as many, for sure
+        return {name: it if it is None or type(it) is str else _SHOWS[type(it)](it) for name, it in said}
+
+    return shown
+
+
+def _list(some: Iterable[object]) -> list[Any]:
+    return [_SHOWS[type(each)](each) for each in some]
+
+
+class _Shows(dict[type, Callable[[Any], Any]]):
+    """What shows a value, by its type or the nearest one above it."""
+
+    def __missing__(self, kind: type) -> Callable[[Any], Any]:
+        self[kind] = shows = next(self[each] for each in kind.__mro__ if each in self)
+        return shows
+
+
+# An amount with its currency beside it. An original amount is one field in the model and None in most rows:
+# `_paired` parts those that are there.
+_PAIR: Final = {"amount": "amount.text", "currency": "amount.currency.code"}
+_ROW: Final = {**_PAIR, "original_currency": "original_amount"}
+
+_account: Final = _view(_AccountView)
+_balance: Final = _view(_BalanceView, **_PAIR)
+_money: Final = _view(MoneyView, amount="text", currency="currency.code")
+_row: Final = _view(RowView, **_ROW)
+_transaction: Final = _view(TransactionView, **_ROW, import_id="document_id")
+
+annotation_view: Final[Callable[[Annotation], AnnotationView]] = _view(AnnotationView)
+holding_view: Final[Callable[[HoldingData], HoldingView]] = _view(HoldingView)
+import_view: Final[Callable[[ImportDocument], ImportView]] = _view(ImportView, import_id="document_id")
+warning_view: Final[Callable[[ReadingWarning], WarningView]] = _view(WarningView)
+
+_SHOWS: Final = _Shows(
+    {
+        object: lambda it: it,
+        bytes: bytes.hex,
+        date: date.isoformat,
+        datetime: datetime.isoformat,
+        Decimal: lambda number: format(number, "f"),
+        StrEnum: str,
+        tuple: _list,
+        UUID: str,
+        AccountImport: _view(AccountImportView),
+        Annotation: annotation_view,
+        Counterparty: _view(CounterpartyView),
+        Currency: attrgetter("code"),
+        InvestmentDetail: _view(InvestmentView),
+        Money: _money,
+        ReadingWarning: warning_view,
+        SecurityData: _view(SecurityView),
+        SecurityId: _view(SecurityIdView),
+        Split: _view(SplitView, **_PAIR),
+        TransactionPart: _view(PartView),
     }
+)
+
+
+def account_view(overview: AccountOverview, /) -> AccountView:
+    return {**_account(overview.account), "balances": [balance_view(each) for each in overview.balances]}
 
 
 def balance_view(balance: BalanceData, /) -> BalanceView:
     origin = balance.origin if isinstance(balance, Balance) else BalanceOrigin.REPORTED
-    return {
-        "kind": balance.kind.value,
-        "as_of": balance.as_of.isoformat(),
-        "amount": balance.amount.text,
-        "currency": balance.amount.currency.code,
-        "reported_at": _day(balance.reported_at),
-        "origin": origin.value,
-    }
-
-
-def holding_view(holding: HoldingData, /) -> HoldingView:
-    return {
-        "security": _security_view(holding.security),
-        "as_of": holding.as_of.isoformat(),
-        "units": format(holding.units, "f"),
-        "unit_price": money_view(holding.unit_price),
-        "price_as_of": _day(holding.price_as_of),
-        "market_value": money_view(holding.market_value),
-        "cost_basis": money_view(holding.cost_basis),
-    }
-
-
-def row_view(row: TransactionData, /) -> RowView:
-    """What a provider said of a transaction, stored or not."""
-    original = row.original_amount
-    return {
-        "status": row.status.value,
-        "posted_date": row.posted_date.isoformat(),
-        "value_date": _day(row.value_date),
-        "transaction_date": _day(row.transaction_date),
-        "posted_at": _day(row.posted_at),
-        "amount": row.amount.text,
-        "currency": row.amount.currency.code,
-        "original_amount": None if original is None else original.text,
-        "original_currency": None if original is None else original.currency.code,
-        "exchange_rate": _digits(row.exchange_rate),
-        "type": row.type.value,
-        "description": row.description,
-        "payee": row.payee,
-        "memo": row.memo,
-        "mcc": row.mcc,
-        "check_number": row.check_number,
-        "reference": row.reference,
-        "end_to_end_id": row.end_to_end_id,
-        "provider_transaction_id": row.provider_transaction_id,
-        "mandate_id": row.mandate_id,
-        "bank_transaction_code": row.bank_transaction_code,
-        "category": row.category,
-        "counterparty": _counterparty_view(row.counterparty),
-        "running_balance": money_view(row.running_balance),
-        "reversal": row.reversal,
-        "details": [_part_view(part) for part in row.details],
-        "investment": _investment_view(row.investment),
-    }
-
-
-def transaction_view(row: Transaction, /) -> TransactionView:
-    return {
-        "transaction_id": str(row.transaction_id),
-        "account_id": str(row.account_id),
-        **row_view(row),
-        "import_id": None if row.document_id is None else str(row.document_id),
-        "missing_since": _day(row.missing_since),
-        "removed_at": _day(row.removed_at),
-        "superseded_by": None if row.superseded_by is None else str(row.superseded_by),
-        "annotation": None if row.annotation is None else annotation_view(row.annotation),
-    }
-
-
-def annotation_view(said: Annotation, /) -> AnnotationView:
-    return {
-        "category": said.category,
-        "payee": said.payee,
-        "note": said.note,
-        "tags": list(said.tags),
-        "splits": [
-            {
-                "amount": each.amount.text,
-                "currency": each.amount.currency.code,
-                "category": each.category,
-                "note": each.note,
-            }
-            for each in said.splits
-        ],
-    }
-
-
-def import_view(document: ImportDocument, /) -> ImportView:
-    return {
-        "import_id": str(document.document_id),
-        "filename": document.filename,
-        "format": document.format,
-        "encoding": document.encoding,
-        "parser": document.parser,
-        "sha256": document.sha256.hex(),
-        "imported_at": document.imported_at.isoformat(),
-        "added": document.added,
-        "skipped": document.skipped,
-        "accounts": [_account_import_view(account) for account in document.accounts],
-        "warnings": [warning_view(warning) for warning in document.warnings],
-    }
-
-
-def warning_view(warning: ReadingWarning, /) -> WarningView:
-    return {"rule": warning.rule, "where": warning.where, "raw": warning.raw}
-
-
-def _account_import_view(account: AccountImport) -> AccountImportView:
-    return {
-        "account_id": str(account.account_id),
-        "read": account.read,
-        "added": account.added,
-        "changed": account.changed,
-        "removed": account.removed,
-        "skipped": account.skipped,
-        "arithmetic": account.arithmetic.value,
-        "difference": money_view(account.difference),
-    }
-
-
-def _security_view(security: SecurityData) -> SecurityView:
-    return {
-        "name": security.name,
-        "type": security.type.value,
-        "currency": None if security.currency is None else security.currency.code,
-        "ids": [{"scheme": each.scheme.value, "value": each.value} for each in security.ids],
-    }
-
-
-def _counterparty_view(other: Counterparty | None) -> CounterpartyView | None:
-    return None if other is None else {"name": other.name, "mask": other.mask, "bic": other.bic}
-
-
-def _part_view(part: TransactionPart) -> PartView:
-    return {
-        "amount": money_view(part.amount),
-        "description": part.description,
-        "category": part.category,
-        "counterparty": _counterparty_view(part.counterparty),
-        "reference": part.reference,
-        "end_to_end_id": part.end_to_end_id,
-        "mandate_id": part.mandate_id,
-    }
-
-
-def _investment_view(detail: InvestmentDetail | None) -> InvestmentView | None:
-    if detail is None:
-        return None
-    return {
-        "action": detail.action.value,
-        "security": None if detail.security is None else _security_view(detail.security),
-        "units": _digits(detail.units),
-        "unit_price": money_view(detail.unit_price),
-        "commission": money_view(detail.commission),
-        "fees": money_view(detail.fees),
-        "taxes": money_view(detail.taxes),
-        "settle_date": _day(detail.settle_date),
-    }
+    return {**_balance(balance), "origin": origin.value}
 
 
 def money_view(money: Money | None) -> MoneyView | None:
     """An amount with its currency beside it."""
-    return None if money is None else {"amount": money.text, "currency": money.currency.code}
+    return None if money is None else _money(money)
 
 
-def _digits(number: Decimal | None) -> str | None:
-    return None if number is None else format(number, "f")
+def row_view(row: TransactionData, /) -> RowView:
+    """What a provider said of a transaction, stored or not."""
+    return _paired(_row(row), row)
 
 
-def _day(day: date | datetime | None) -> str | None:
-    return None if day is None else day.isoformat()
+def transaction_view(row: Transaction, /) -> TransactionView:
+    return _paired(_transaction(row), row)
+
+
+def _paired[V: RowView](view: V, row: TransactionData) -> V:
+    """With the original amount as a text, and its currency beside it."""
+    if (original := row.original_amount) is not None:
+        view["original_amount"], view["original_currency"] = original.text, original.currency.code
+    return view

@@ -46,6 +46,10 @@ class AuditRefused(DomainError[AuditCode]):
     """Why the audit log, or a piece of it, is not to be trusted as it stands."""
 
 
+def refused(code: AuditCode, message: str, /) -> Failure[AuditRefused]:
+    return Failure(AuditRefused(code, message))
+
+
 class CryptographyMissingError(ImportError):
     """Signing and verifying need a package that is an extra."""
 
@@ -125,7 +129,6 @@ class VerifierKey:
 
     @classmethod
     def of(cls, signer: Signer, /) -> "VerifierKey":
-        """The key that verifies what this signer signs."""
         return cls(signer.name, signer.public_key)
 
     @classmethod
@@ -137,11 +140,9 @@ class VerifierKey:
             key = cls(match[1], encoded[1:])
             if key.key_id.hex() == match[2]:
                 return Success(key)
-        return Failure(
-            AuditRefused(
-                AuditCode.VERIFIER_KEY_INVALID,
-                f"{text[:200]!r} is not an Ed25519 verifier key: copy it whole, as name+id+key",
-            )
+        return refused(
+            AuditCode.VERIFIER_KEY_INVALID,
+            f"{text[:200]!r} is not an Ed25519 verifier key: copy it whole, as name+id+key",
         )
 
     @property
@@ -214,7 +215,7 @@ def _checkpoint(text: str, origin: str) -> Result[Checkpoint, AuditRefused]:
 
 def _refused(why: str) -> Failure[AuditRefused]:
     told = f"this checkpoint cannot be trusted, take another copy of it: {why}"
-    return Failure(AuditRefused(AuditCode.CHECKPOINT_INVALID, told))
+    return refused(AuditCode.CHECKPOINT_INVALID, told)
 
 
 def _require_name(name: str) -> None:

@@ -1,12 +1,12 @@
 """The log as JSON lines: what an auditor takes away and verifies without the store."""
 
 import json
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping
 from datetime import datetime
-from typing import Any, Final, cast
+from typing import Any, Final
 from uuid import UUID
 
-from dashtam_core.audit._checkpoint import AuditCode, AuditRefused, VerifierKey
+from dashtam_core.audit._checkpoint import AuditCode, AuditRefused, VerifierKey, refused
 from dashtam_core.audit._entries import EntryId, Phase, RecordedEntry, canonical, instant_text
 from dashtam_core.audit._ports import Leaf
 from dashtam_core.audit._verify import Verified, Verifier
@@ -48,7 +48,7 @@ def verify_export(
     for number, line in numbered:
         try:
             record = _record(line)
-        except (ValueError, RecursionError):
+        except _MISREAD:
             return _invalid(number, "it is not as the log wrote it, so it was changed or cut: export it again")
         verifier.read(record)
         if verifier.failure is not None:
@@ -58,8 +58,8 @@ def verify_export(
 
 def _key(line: str, vkey: str | None) -> Result[VerifierKey, AuditRefused]:
     try:
-        named = VerifierKey.parse(_text(_object(line, "format", "version", "vkey")["vkey"]))
-    except (ValueError, RecursionError):
+        named = VerifierKey.parse(json.loads(line)["vkey"])
+    except _MISREAD:
         named = None
     if not isinstance(named, Success) or line != _header(named.unwrap()):
         return _invalid(1, f"it is not the header of a {FORMAT} of version {VERSION}: export the log again")
@@ -86,87 +86,42 @@ def _line(record: Leaf | str) -> str:
 
 
 def _record(line: str) -> Leaf | str:
-    """What a line holds. Raises `ValueError` unless the line is just what `_line` makes of that."""
-    record = _text(_object(line, "checkpoint")["checkpoint"]) if line.startswith('{"c') else _leaf(line)
+    """What a line holds, which is not looked at closely: the line must be just what `_line` makes of it."""
+    said = json.loads(line)
+    record = said["checkpoint"] if "checkpoint" in said else _leaf(said)
     if _line(record) != line:
         raise ValueError("another form of the line means the same")
     return record
 
 
-def _leaf(line: str) -> Leaf:
-    said = _object(line, "index", "leaf_hash", "entry_id", "recorded_at", "entry")
-    if not isinstance(said["index"], int):
-        raise ValueError("an index is a whole number")  # noqa: TRY004 - one error for whatever a line may hold
+def _leaf(said: dict[str, Any]) -> Leaf:
     entry = said["entry"]
     return Leaf(
-        said["index"],
-        bytes.fromhex(_text(said["leaf_hash"])),
-        EntryId(_uuid(said["entry_id"])),
-        _instant(said["recorded_at"]),
+        int(said["index"]),
+        bytes.fromhex(said["leaf_hash"]),
+        EntryId(UUID(said["entry_id"])),
+        datetime.fromisoformat(said["recorded_at"]),
         None if entry is None else _entry(entry),
     )
 
 
-def _entry(said: Any) -> RecordedEntry:
-    said = _members(said, {*_FIELDS, "v"})
-    return RecordedEntry(**{name: read(said[name]) for name, read in _FIELDS.items()})
+def _entry(said: dict[str, Any]) -> RecordedEntry:
+    del said["v"]
+    return RecordedEntry(**said | {name: form(said[name]) for name, form in _FORMS.items()})
 
 
-def _object(line: str, *names: str) -> dict[str, Any]:
-    return _members(json.loads(line), set(names))
-
-
-def _members(value: Any, names: set[str]) -> dict[str, Any]:
-    said = _mapping(value)
-    if said.keys() != names:
-        raise ValueError(f"this is an object of {', '.join(sorted(names))}")
-    return said
-
-
-def _mapping(value: Any) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise ValueError("this is an object")  # noqa: TRY004 - see above
-    return cast("dict[str, Any]", value)
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise ValueError("this is text")  # noqa: TRY004 - see above
-    return value
-
-
-def _uuid(value: Any) -> UUID:
-    return UUID(_text(value))
-
-
-def _instant(value: Any) -> datetime:
-    if not _text(value).endswith("Z"):
-        raise ValueError("an instant is in UTC")
-    return datetime.fromisoformat(value)
-
-
-def _optional(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    return lambda value: None if value is None else read(value)
-
-
-_FIELDS: Final[dict[str, Callable[[Any], Any]]] = {
-    "entry_id": _uuid,
-    "attempt_id": _uuid,
-    "occurred_at": _instant,
-    "recorded_at": _instant,
-    "user_id": _uuid,
-    "action": _text,
+_FORMS: Final[Mapping[str, Callable[[Any], Any]]] = {
+    **dict.fromkeys(("entry_id", "attempt_id", "user_id"), UUID),
+    **dict.fromkeys(("occurred_at", "recorded_at"), datetime.fromisoformat),
     "phase": Phase,
-    "code": _optional(_text),
-    "resource_type": _text,
-    "resource_id": _optional(_text),
-    "channel": _text,
-    "request_id": _optional(_text),
-    "context": _mapping,
-    "personal": _optional(lambda value: bytes.fromhex(_text(value))),
+    "personal": lambda digits: None if digits is None else bytes.fromhex(digits),
 }
+"""How the fields of an entry are read that JSON does not hold as they are."""
+
+_MISREAD: Final = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What comes of reading something else than a line of an export as one."""
 
 
 def _invalid(number: int, why: str) -> Failure[AuditRefused]:
     told = f"line {number} of the export cannot be read, take another copy of it or export again: {why}"
-    return Failure(AuditRefused(AuditCode.EXPORT_INVALID, told))
+    return refused(AuditCode.EXPORT_INVALID, told)

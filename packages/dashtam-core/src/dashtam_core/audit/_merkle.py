@@ -9,12 +9,10 @@ EMPTY_ROOT: Final = hashlib.sha256().digest()
 
 
 def hash_leaf(data: bytes, /) -> bytes:
-    """The leaf hash of an entry."""
     return hashlib.sha256(b"\x00" + data).digest()
 
 
 def hash_children(left: bytes, right: bytes, /) -> bytes:
-    """The hash of an inner node."""
     return hashlib.sha256(b"\x01" + left + right).digest()
 
 
@@ -33,7 +31,6 @@ class Frontier:
 
     @property
     def size(self) -> int:
-        """How many leaves the tree has."""
         return self._size
 
     @property
@@ -66,19 +63,9 @@ def inclusion_proof(leaf_hashes: Sequence[bytes], index: int, /) -> tuple[bytes,
 
     Hashes each leaf once and holds O(log n). Raises `IndexError` for a leaf that is not there.
     """
-    low, high = 0, len(leaf_hashes)
-    if not 0 <= index < high:
-        raise IndexError(f"a tree of {high} leaves has no leaf {index}")
-    proof: list[bytes] = []
-    while high - low > 1:
-        middle = low + _split(high - low)
-        if index < middle:
-            proof.append(_root(leaf_hashes, middle, high))
-            high = middle
-        else:
-            proof.append(_root(leaf_hashes, low, middle))
-            low = middle
-    return tuple(reversed(proof))
+    if not 0 <= index < len(leaf_hashes):
+        raise IndexError(f"a tree of {len(leaf_hashes)} leaves has no leaf {index}")
+    return _beside(leaf_hashes, index, index + 1)
 
 
 def consistency_proof(leaf_hashes: Sequence[bytes], size1: int, /) -> tuple[bytes, ...]:
@@ -87,39 +74,24 @@ def consistency_proof(leaf_hashes: Sequence[bytes], size1: int, /) -> tuple[byte
     Empty where that is all of them. Hashes each leaf at most once and holds O(log n). Raises `ValueError` for a
     size that the tree never had, and for 0, of which nothing can be shown.
     """
-    low, high = 0, len(leaf_hashes)
-    if not 0 < size1 <= high:
-        raise ValueError(f"nothing shows that a tree of {high} leaves once had {size1}")
-    proof: list[bytes] = []
-    while size1 < high:
-        middle = low + _split(high - low)
-        if size1 <= middle:
-            proof.append(_root(leaf_hashes, middle, high))
-            high = middle
-        else:
-            proof.append(_root(leaf_hashes, low, middle))
-            low = middle
-    if low:
-        proof.append(_root(leaf_hashes, low, high))
-    return tuple(reversed(proof))
+    if not 0 < size1 <= len(leaf_hashes):
+        raise ValueError(f"nothing shows that a tree of {len(leaf_hashes)} leaves once had {size1}")
+    if size1 == len(leaf_hashes):
+        return ()
+    peak = size1 & (size1 - 1)  # where the last whole subtree of the first tree begins
+    proof = _beside(leaf_hashes, peak, size1)
+    return (_root(leaf_hashes, peak, size1), *proof) if peak else proof
 
 
 def verify_inclusion(leaf_hash: bytes, index: int, tree_size: int, proof: Sequence[bytes], root: bytes, /) -> bool:
     """Whether the proof shows this leaf at `index` of the tree with this root (RFC 9162, section 2.1.3.2)."""
     if not 0 <= index < tree_size or not _are_hashes(leaf_hash, root, *proof):
         return False
-    node, last = index, tree_size - 1
+    sides = _sides(index, tree_size - 1)
     computed = leaf_hash
-    for sibling in proof:
-        if not last:
-            return False
-        if node & 1 or node == last:
-            computed = hash_children(sibling, computed)
-            node, last = _without_zeros(node, last)
-        else:
-            computed = hash_children(computed, sibling)
-        node, last = node >> 1, last >> 1
-    return not last and computed == root
+    for is_left, sibling in zip(sides, proof, strict=False):
+        computed = hash_children(sibling, computed) if is_left else hash_children(computed, sibling)
+    return len(proof) == len(sides) and computed == root
 
 
 def verify_consistency(size1: int, size2: int, root1: bytes, root2: bytes, proof: Sequence[bytes], /) -> bool:
@@ -131,26 +103,46 @@ def verify_consistency(size1: int, size2: int, root1: bytes, root2: bytes, proof
         return False
     if size1 == size2:
         return not proof and root1 == root2
-    if not _are_hashes(root1, root2, *proof):
+    if not proof or not _are_hashes(root1, root2, *proof):
         return False
-    path = iter(proof if size1 & (size1 - 1) else (root1, *proof))
-    node, last = _without_ones(size1 - 1, size2 - 1)
-    first = second = next(path, b"")
-    for sibling in path:
-        if not last:
-            return False
-        if node & 1 or node == last:
-            first, second = hash_children(sibling, first), hash_children(sibling, second)
-            node, last = _without_zeros(node, last)
-        else:
-            second = hash_children(second, sibling)
+    peak, *siblings = proof if size1 & (size1 - 1) else (root1, *proof)
+    node, last = size1 - 1, size2 - 1
+    while node & 1:
         node, last = node >> 1, last >> 1
-    return not last and first == root1 and second == root2
+    sides = _sides(node, last)
+    first = second = peak
+    for is_left, sibling in zip(sides, siblings, strict=False):
+        first = hash_children(sibling, first) if is_left else first
+        second = hash_children(sibling, second) if is_left else hash_children(second, sibling)
+    return len(siblings) == len(sides) and first == root1 and second == root2
 
 
-def _split(size: int) -> int:
-    """The greatest power of two below `size`."""
-    return 1 << (size - 1).bit_length() - 1
+def _beside(leaf_hashes: Sequence[bytes], first: int, end: int) -> tuple[bytes, ...]:
+    """The roots beside the way from the subtree of the leaves `first` to `end` up to the root of all leaves."""
+    low, high = 0, len(leaf_hashes)
+    roots: list[bytes] = []
+    while (low, high) != (first, end):
+        middle = low + (1 << (high - low - 1).bit_length() - 1)  # the greatest power of two leaves to the left
+        if first < middle:
+            roots.append(_root(leaf_hashes, middle, high))
+            high = middle
+        else:
+            roots.append(_root(leaf_hashes, low, middle))
+            low = middle
+    return tuple(reversed(roots))
+
+
+def _sides(node: int, last: int) -> list[bool]:
+    """Of each sibling on the way from a node to the root, whether it is the left one.
+
+    `node` and `last`, the last one there is, are counted from 0 on their level. The last one may have no sibling.
+    """
+    sides: list[bool] = []
+    while last:
+        if node & 1 or node < last:
+            sides.append(node & 1 == 1)
+        node, last = node >> 1, last >> 1
+    return sides
 
 
 def _root(leaf_hashes: Sequence[bytes], low: int, high: int) -> bytes:
@@ -162,16 +154,3 @@ def _root(leaf_hashes: Sequence[bytes], low: int, high: int) -> bytes:
 
 def _are_hashes(*values: bytes) -> bool:
     return all(len(value) == HASH_SIZE for value in values)
-
-
-def _without_zeros(node: int, last: int) -> tuple[int, int]:
-    """Go up while the node is a left one: its way to the root passes levels where it has no sibling."""
-    while node and not node & 1:
-        node, last = node >> 1, last >> 1
-    return node, last
-
-
-def _without_ones(node: int, last: int) -> tuple[int, int]:
-    while node & 1:
-        node, last = node >> 1, last >> 1
-    return node, last

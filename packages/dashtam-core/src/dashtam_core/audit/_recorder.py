@@ -2,15 +2,14 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import attrs
 
 from dashtam_core.audit._entries import AttemptId, AuditEntry, EntryId, Phase, check_context
 from dashtam_core.audit._ports import AuditLog
 from dashtam_core.audit._vault import PersonalVault
-from dashtam_core.kernel import Clock, Origin, new_id
+from dashtam_core.kernel import PUBLIC, Clock, new_id
 from dashtam_core.messaging import Call
 
 _MAX_TEXT: Final = 512
@@ -50,31 +49,22 @@ class GroupCommit:
         if self._waiting:
             self._task = asyncio.create_task(self._write(), name="dashtam audit")
         else:
-            self._task = None
             self._idle.set()
 
     async def _write(self) -> None:
         batch, self._waiting = self._waiting, []
+        problem: BaseException | None = None
         try:
             await self._log.record([entry for entry, _ in batch])
         except BaseException as error:
-            _answer(batch, error)
+            problem = error
             if not isinstance(error, Exception):
                 raise
-        else:
-            _answer(batch, None)
         finally:
+            for _, written in batch:
+                if not written.done():  # it is where whoever waited was cancelled
+                    written.set_result(None) if problem is None else written.set_exception(problem)
             self._go_on()
-
-
-def _answer(batch: Sequence[tuple[AuditEntry, asyncio.Future[None]]], error: BaseException | None) -> None:
-    for _, written in batch:
-        if written.done():  # whoever waited was cancelled
-            continue
-        if error is None:
-            written.set_result(None)
-        else:
-            written.set_exception(error)
 
 
 @attrs.frozen
@@ -88,7 +78,8 @@ class AuditRecorder:
     async def ready(self, call: Call, /) -> None:
         """Finds the person's key, while no transaction is open: entries can be made from here on."""
         if call.seal is None:
-            call.seal = await self.vault.sealing(call.subject.user_id)
+            unproven = call.message.permission == PUBLIC
+            call.seal = await self.vault.sealing(call.subject.user_id, fresh=unproven)
 
     async def record(self, call: Call, phase: Phase, code: str | None = None, /) -> None:
         """Writes an entry on its own; committed when this returns."""
@@ -126,13 +117,9 @@ def _kept(text: str | None) -> str | None:
 
 
 def _personal(call: Call) -> bytes | None:
-    told = _told(call.origin) | call.notes.personal
-    if not told:
+    told = {"ip_address": call.origin.ip_address, "user_agent": call.origin.user_agent}
+    personal = {name: text[:_MAX_TEXT] for name, text in told.items() if text} | call.notes.personal
+    if not personal:
         return None
     assert call.seal is not None, "the person's key was asked for before"
-    return call.seal(json.dumps(told).encode())
-
-
-def _told(origin: Origin) -> dict[str, Any]:
-    told = {"ip_address": origin.ip_address, "user_agent": origin.user_agent}
-    return {name: text[:_MAX_TEXT] for name, text in told.items() if text}
+    return call.seal(json.dumps(personal).encode())

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import cached_property
-from typing import Any, Final
+from typing import Final
 
 import attrs
 
@@ -57,9 +57,6 @@ class Sealing:
         return SealedBatch(hashes, grown, sign(checkpoint, self.signer))
 
     def _lost(self, attempt: RecordedEntry) -> AuditEntry:
-        said: dict[str, Any] = {name: getattr(attempt, name) for name in _FIELDS}
+        said = {field.name: getattr(attempt, field.name) for field in attrs.fields(AuditEntry)}
         said |= {"entry_id": EntryId(new_id()), "phase": Phase.INDETERMINATE, "occurred_at": self.clock.now()}
         return AuditEntry(**said)
-
-
-_FIELDS: Final = tuple(field.name for field in attrs.fields(AuditEntry))

@@ -28,7 +28,7 @@ _CACHED: Final = 10_000
 _CACHED_SECONDS: Final = 300.0
 _NOT_SEALED: Final = (
     "personal data of {}, or the key to it, is not as it was sealed: somebody changed it, or "
-    "DASHTAM_MASTER_KEY is another than it was: set it to that one"
+    "DASHTAM_KEY is another than it was: set it to that one"
 )
 
 
@@ -39,8 +39,11 @@ type Seal = Callable[[bytes], bytes]
 class PersonalVault(Protocol):
     """Where personal data of audit entries is readable, until its person is erased."""
 
-    async def sealing(self, user_id: UserId, /) -> Seal:
-        """What seals data of this person. Takes the store where a key is to be found or made, so ask early."""
+    async def sealing(self, user_id: UserId, /, *, fresh: bool = False) -> Seal:
+        """What seals data of this person. Takes the store where a key is to be found or made, so ask early.
+
+        `fresh` takes it in any case, so that how long it lasts does not tell whether the person was here lately.
+        """
         ...
 
     async def open(self, user_id: UserId, sealed: bytes, /) -> bytes | None:
@@ -83,8 +86,8 @@ class KeyVault:
     def _wrapping(self) -> "AESGCM":
         return _cipher(self._key_encryption_key)
 
-    async def sealing(self, user_id: UserId, /) -> Seal:
-        key = self._remembered(user_id) or await self._stored(user_id)
+    async def sealing(self, user_id: UserId, /, *, fresh: bool = False) -> Seal:
+        key = (None if fresh else self._remembered(user_id)) or await self._stored(user_id)
 
         def seal(data: bytes) -> bytes:
             nonce = os.urandom(_NONCE)

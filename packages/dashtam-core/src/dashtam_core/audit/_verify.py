@@ -1,6 +1,7 @@
 """Verification: that the log still is what was signed, leaf by leaf, in memory that does not grow with it."""
 
 import hashlib
+from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
@@ -69,8 +70,7 @@ class Verifier:
         failure = self.failure or self._end()
         if failure is not None:
             return Failure(failure)
-        size, root = self._frontier.size, self._frontier.root()
-        return Success(Verified(self._entries, self._missing.count, size, root))
+        return Success(Verified(self._entries, self._missing.count, self._frontier.size, self._frontier.root()))
 
     def _publish(self, text: str) -> None:
         match open_checkpoint(text, self._key):
@@ -84,13 +84,13 @@ class Verifier:
         index = self._frontier.size
         if leaf.index != index:
             why = "is missing" if leaf.index > index else "is out of order"
-            return _tampered(f"entry {index} {why}: the leaf in its place has index {leaf.index}")
+            return tampered(f"entry {index} {why}: the leaf in its place has index {leaf.index}")
         if len(leaf.leaf_hash) != HASH_SIZE:
-            return _tampered(f"the hash of entry {index} ({leaf.entry_id}) is cut short or padded")
+            return tampered(f"the hash of entry {index} ({leaf.entry_id}) is cut short or padded")
         if leaf.entry is None:
             self._missing.add(leaf)
         elif changed := self._changed(leaf, leaf.entry):
-            return _tampered(f"entry {index} ({leaf.entry_id}) {changed}")
+            return tampered(f"entry {index} ({leaf.entry_id}) {changed}")
         self._frontier.append(leaf.leaf_hash)
         return self._against_published()
 
@@ -115,19 +115,16 @@ class Verifier:
         size = self._frontier.size
         match open_checkpoint(text, self._key):
             case Failure(error):
-                return _tampered(f"the checkpoint after {size} entries is not the log's own: {error.message}")
+                return tampered(f"the checkpoint after {size} entries is not the log's own: {error.message}")
             case Success(checkpoint) if checkpoint.tree_size > size:
-                return _tampered(
-                    f"{checkpoint.tree_size - size} entries are missing from {size} on: "
-                    f"a checkpoint counts {checkpoint.tree_size}"
-                )
+                return _cut_off(size, checkpoint, "a checkpoint")
             case Success(checkpoint) if checkpoint.tree_size < size:
-                return _tampered(
+                return tampered(
                     f"a checkpoint over {checkpoint.tree_size} entries comes after {size}: "
                     f"entries were put in, or checkpoints out of order"
                 )
             case Success(checkpoint) if checkpoint.root != self._frontier.root():
-                return _tampered(
+                return tampered(
                     f"one of the entries {self._sealed} to {size - 1} is not what was sealed, or was put in or "
                     f"taken out: the checkpoint over {size} entries vouches for others"
                 )
@@ -136,12 +133,10 @@ class Verifier:
                 return None
 
     def _against_published(self) -> AuditRefused | None:
-        published = self._published
-        if published is None or published.tree_size != self._frontier.size:
+        published, grown = self._published, self._frontier
+        if published is None or published.tree_size != grown.size or published.root == grown.root():
             return None
-        if published.root == self._frontier.root():
-            return None
-        return _tampered(
+        return tampered(
             f"one of the first {published.tree_size} entries is not what the published checkpoint vouches for, "
             "although the log's own checkpoints agree with it: the log was written anew"
         )
@@ -149,12 +144,9 @@ class Verifier:
     def _end(self) -> AuditRefused | None:
         size = self._frontier.size
         if size > self._sealed:
-            return _tampered(f"the entries {self._sealed} to {size - 1} are under no signed checkpoint")
+            return tampered(f"the entries {self._sealed} to {size - 1} are under no signed checkpoint")
         if self._published is not None and self._published.tree_size > size:
-            return _tampered(
-                f"{self._published.tree_size - size} entries are missing from {size} on: "
-                f"the published checkpoint counts {self._published.tree_size}"
-            )
+            return _cut_off(size, self._published, "the published checkpoint")
         return self._missing.verdict()
 
 
@@ -186,9 +178,9 @@ class _Missing:
     def verdict(self) -> AuditRefused | None:
         if self.newest is not None:
             which = f"entry {self.newest.index} ({self.newest.entry_id})"
-            return _tampered(f"{which} is missing, and no later entry says that it was retired")
+            return tampered(f"{which} is missing, and no later entry says that it was retired")
         if self.strays:
-            return _tampered(f"the {self.count} entries that are gone are not those that were retired")
+            return tampered(f"the {self.count} entries that are gone are not those that were retired")
         return None
 
 
@@ -196,23 +188,26 @@ async def log_records(
     leaves: AsyncIterable[Sequence[Leaf]], checkpoints: Iterable[tuple[int, str]], /
 ) -> AsyncIterator[Leaf | str]:
     """What a verifier reads: the leaves in the tree's order, each signed checkpoint after as many as its size."""
-    waiting = iter(sorted(checkpoints))
-    following = next(waiting, None)
+    waiting = deque(sorted(checkpoints))
     async for some in leaves:
         for leaf in some:
-            while following is not None and following[0] <= leaf.index:
-                yield following[1]
-                following = next(waiting, None)
+            while waiting and waiting[0][0] <= leaf.index:
+                yield waiting.popleft()[1]
             yield leaf
-    while following is not None:
-        yield following[1]
-        following = next(waiting, None)
+    for _, checkpoint in waiting:
+        yield checkpoint
 
 
-def _tampered(what: str) -> AuditRefused:
+def _cut_off(size: int, checkpoint: Checkpoint, which: str) -> AuditRefused:
+    whole = checkpoint.tree_size
+    return tampered(f"{whole - size} entries are missing from {size} on: {which} counts {whole}")
+
+
+def tampered(what: str) -> AuditRefused:
     return AuditRefused(
         AuditCode.AUDIT_TAMPERED,
-        f"the audit log was tampered with: {what}. Keep it as it is, and compare it with an export or a backup",
+        f"the audit log was tampered with: {what}. "
+        "Keep the log as it is, and compare it with an export or a backup",
     )
 
 

@@ -13,6 +13,7 @@ from dashtam_core.cli._new import new_plugin
 from dashtam_core.cli._settings import load_settings
 from dashtam_core.cli._show import document, line, note, table
 from dashtam_core.identity import CreateApiToken
+from dashtam_core.kernel import Permission
 from dashtam_core.plugins import PluginReport
 
 plugins: Final = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
@@ -47,11 +48,14 @@ def list_plugins(
 def create_token(
     ctx: typer.Context,
     name: Annotated[str, typer.Option(help="What the token is for, in your words.")] = "command line",
+    may: Annotated[list[str] | None, typer.Option(help="A permission, such as accounts:read; else all.")] = None,
+    days: Annotated[int | None, typer.Option(help="How long it is good for; else until it is revoked.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Make an API token that acts as you."""
-    secret = value_of(Host.of(ctx).run(load_settings(), lambda me: me.execute(CreateApiToken(name))))
-    document({"token": secret}) if as_json else line(secret)
+    """Make an API token that acts as you, for programs."""
+    wanted = CreateApiToken(name, frozenset(map(Permission, may)) if may else None, days)
+    made = value_of(Host.of(ctx).run(load_settings(), lambda me: me.execute(wanted)))
+    document(attrs.asdict(made)) if as_json else line(made.token)
     note("this token is shown once: keep it where nobody else reads it")
 
 

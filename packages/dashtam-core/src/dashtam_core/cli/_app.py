@@ -21,6 +21,7 @@ from dashtam_core.cli._own import annotate, list_holdings, matching
 from dashtam_core.cli._settings import load_settings
 from dashtam_core.cli._show import aside, line, note
 from dashtam_core.cli._statements import import_files, read
+from dashtam_core.cli._users import keys, users
 from dashtam_core.container import AssemblyError
 from dashtam_core.kernel import Success, UnavailableError
 from dashtam_core.plugins import CommandAdder, PluginError, Plugins
@@ -95,8 +96,7 @@ def _show_version(*, wanted: bool) -> None:
 def _root(
     *,
     _: Annotated[
-        bool,
-        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
     """Bank statements and accounts in one private store of your own."""
@@ -138,3 +138,5 @@ app.command("token")(create_token)
 app.add_typer(audit, name="audit")
 app.add_typer(events, name="events")
 app.add_typer(plugins, name="plugins")
+app.add_typer(users, name="users")
+app.add_typer(keys, name="keys")

@@ -1,37 +1,14 @@
 """`dashtam audit`: the trail of who did what, to be read, verified, proven, sealed and taken away."""
 
 import base64
-from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
-from typing import Annotated, Any, Final, NoReturn
+from typing import Annotated, Final, NoReturn
 from uuid import UUID
 
 import attrs
 import typer
 
-from dashtam_core.audit import (
-    AuditCode,
-    AuditRefused,
-    Checkpoint,
-    EntryFilter,
-    EntryId,
-    ExportAuditLog,
-    InclusionProof,
-    ListAuditEntries,
-    LogState,
-    Phase,
-    ProveAuditEntry,
-    ReadableEntry,
-    SealAuditLog,
-    Verified,
-    VerifyAuditLog,
-    canonical,
-    leaf_hash,
-    open_checkpoint,
-    verify_consistency,
-    verify_export,
-    verify_inclusion,
-)
+from dashtam_core import audit as trail
 from dashtam_core.cli._exits import UNTRUSTED, stop, value_of
 from dashtam_core.cli._files import STDIO, lines_of, text_of, writing
 from dashtam_core.cli._host import Host, Json
@@ -53,7 +30,7 @@ _TITLES: Final = (
 
 User = Annotated[UUID | None, typer.Option(metavar="ID", help="Of this person only.")]
 Action = Annotated[str | None, typer.Option(metavar="NAME", help="Of this action only, such as import_statement.")]
-InPhase = Annotated[Phase | None, typer.Option(help="In this phase only.")]
+InPhase = Annotated[trail.Phase | None, typer.Option(help="In this phase only.")]
 Resource = Annotated[str | None, typer.Option(metavar="ID", help="About this resource only.")]
 Since = Annotated[datetime | None, typer.Option(formats=DAY, metavar="DAY", help="The first day, in UTC.")]
 Until = Annotated[datetime | None, typer.Option(formats=DAY, metavar="DAY", help="The last day, in UTC.")]
@@ -80,7 +57,7 @@ def list_entries(
     as_json: Json = False,
 ) -> None:
     """List who did what and what came of it, the latest first."""
-    wanted = EntryFilter(
+    wanted = trail.EntryFilter(
         user_id=None if user is None else UserId(user),
         action=action,
         phase=phase,
@@ -88,9 +65,11 @@ def list_entries(
         since=since and since.replace(tzinfo=UTC),
         until=until and _next_day(until),
     )
-    page = _answer(ctx, ListAuditEntries(wanted, limit, cursor))
+    page = _answer(ctx, trail.ListAuditEntries(wanted, limit, cursor))
     if as_json:
-        document({"items": [_entry_view(each) for each in page.items], "next_cursor": page.next_cursor})
+        # All that is known of each; `personal` is null where nobody can read it any more.
+        items = [attrs.asdict(each.entry, recurse=False) | {"personal": each.personal} for each in page.items]
+        document({"items": items, "next_cursor": page.next_cursor})
         return
     table(_TITLES, [_row(each) for each in page.items])
     days = {"--since": since and since.date(), "--until": until and until.date()}
@@ -100,11 +79,7 @@ def list_entries(
 
 @audit.command("verify")
 def verify(
-    ctx: typer.Context,
-    export: Export = None,
-    key: Key = None,
-    checkpoint: Kept = None,
-    as_json: Json = False,
+    ctx: typer.Context, export: Export = None, key: Key = None, checkpoint: Kept = None, as_json: Json = False
 ) -> None:
     """Find out whether the trail was changed, in the store or in an export of it: exits with 5 if so."""
     published = None if checkpoint is None else text_of(checkpoint)
@@ -113,7 +88,7 @@ def verify(
     elif key is not None:
         stop("--key is for an export: the store has a key of its own, see dashtam audit checkpoint --key", 2)
     else:
-        found = _answer(ctx, VerifyAuditLog(published))
+        found = _answer(ctx, trail.VerifyAuditLog(published))
     root = _encoded(found.root)
     if as_json:
         document(attrs.asdict(found) | {"root": root, "encoding": _ENCODING})
@@ -129,9 +104,8 @@ def prove(
     as_json: Json = False,
 ) -> None:
     """Prove that an entry is in the log, to whoever has the log's key."""
-    query = ProveAuditEntry(EntryId(entry_id))
-    proof = value_of(Host.of(ctx).run(load_settings(), lambda me: me.ask(query), OPERATOR))
-    sealed = value_of(open_checkpoint(proof.checkpoint, proof.key))
+    proof = _answer(ctx, trail.ProveAuditEntry(trail.EntryId(entry_id)))
+    sealed = value_of(trail.open_checkpoint(proof.checkpoint, proof.key))
     if not _proves(proof, sealed):
         _tampered(f"entry {proof.leaf.index} ({entry_id}) is not what was sealed in its place")
     document(_proof_view(proof, sealed)) if as_json else _show_proof(proof, sealed)
@@ -146,7 +120,8 @@ def seal(
 ) -> None:
     """Seal what was recorded until now and print the signed checkpoint: keep it where nobody can change it."""
     earlier = None if since is None else text_of(since)
-    state = value_of(Host.of(ctx).run(load_settings(), lambda me: me.execute(SealAuditLog(earlier)), OPERATOR))
+    sealing = trail.SealAuditLog(earlier)
+    state = value_of(Host.of(ctx).run(load_settings(), lambda me: me.execute(sealing), OPERATOR))
     if earlier is not None:
         _check_growth(earlier, state)
     if as_json:
@@ -168,14 +143,14 @@ def export_log(
     """Write the whole log as JSON lines, to be verified without the store. A file is there once it is complete."""
     settings, host = load_settings(), Host.of(ctx)
     with writing(file) as write:
-        count = value_of(host.run(settings, lambda me: me.ask(ExportAuditLog(write)), OPERATOR))
+        count = value_of(host.run(settings, lambda me: me.ask(trail.ExportAuditLog(write)), OPERATOR))
     if as_json and file != STDIO:
         document({"file": file, "entries": count})
     else:
         note(f"{count} entries exported: dashtam audit verify checks them, with the key that you published")
 
 
-def _answer[T](ctx: typer.Context, query: Query[T, AuditRefused]) -> T:
+def _answer[T](ctx: typer.Context, query: Query[T, trail.AuditRefused]) -> T:
     return value_of(Host.of(ctx).run(load_settings(), lambda me: me.ask(query), OPERATOR))
 
 
@@ -184,7 +159,7 @@ def _next_day(day: datetime) -> datetime | None:
     return None if day.date() == date.max else day.replace(tzinfo=UTC) + timedelta(days=1)
 
 
-def _row(each: ReadableEntry) -> tuple[object, ...]:
+def _row(each: trail.ReadableEntry) -> tuple[object, ...]:
     entry = each.entry
     resource = " ".join(filter(None, (entry.resource_type, entry.resource_id)))
     ip_address = each.personal and each.personal.get("ip_address")
@@ -194,43 +169,28 @@ def _row(each: ReadableEntry) -> tuple[object, ...]:
     )
 
 
-def _entry_view(each: ReadableEntry) -> Mapping[str, object]:
-    """All that is known of an entry; `personal` as it reads, or null where nobody can read it any more."""
-    return attrs.asdict(each.entry, recurse=False, value_serializer=_plain) | {"personal": each.personal}
-
-
-def _plain(_: object, __: object, value: object) -> Any:
-    match value:
-        case UUID():
-            return str(value)
-        case datetime():
-            return value.isoformat()
-        case _:
-            return value
-
-
-def _verified(export: str, key: str | None, published: str | None) -> Result[Verified, AuditRefused]:
+def _verified(export: str, key: str | None, published: str | None) -> Result[trail.Verified, trail.AuditRefused]:
     if key is None:
         note("without --key this shows only that the export agrees with itself: a forger can sign with any key")
     with lines_of(export) as lines:
-        return verify_export(lines, vkey=key, published=published)
+        return trail.verify_export(lines, vkey=key, published=published)
 
 
-def _proves(proof: InclusionProof, sealed: Checkpoint) -> bool:
+def _proves(proof: trail.InclusionProof, sealed: trail.Checkpoint) -> bool:
     leaf = proof.leaf
     try:
-        unchanged = leaf.entry is None or leaf_hash(leaf.entry) == leaf.leaf_hash
+        unchanged = leaf.entry is None or trail.leaf_hash(leaf.entry) == leaf.leaf_hash
     except ValueError:  # it holds what no entry can
         return False
     size, root = sealed.tree_size, sealed.root
-    return unchanged and verify_inclusion(leaf.leaf_hash, leaf.index, size, proof.proof, root)
+    return unchanged and trail.verify_inclusion(leaf.leaf_hash, leaf.index, size, proof.proof, root)
 
 
-def _proof_view(proof: InclusionProof, sealed: Checkpoint) -> dict[str, object]:
+def _proof_view(proof: trail.InclusionProof, sealed: trail.Checkpoint) -> dict[str, object]:
     leaf = proof.leaf
     return {
         "entry_id": str(leaf.entry_id),
-        "entry": None if leaf.entry is None else canonical(leaf.entry).decode(),
+        "entry": None if leaf.entry is None else trail.canonical(leaf.entry).decode(),
         "leaf_hash": _encoded(leaf.leaf_hash),
         "index": leaf.index,
         "tree_size": sealed.tree_size,
@@ -241,7 +201,7 @@ def _proof_view(proof: InclusionProof, sealed: Checkpoint) -> dict[str, object]:
     }
 
 
-def _show_proof(proof: InclusionProof, sealed: Checkpoint) -> None:
+def _show_proof(proof: trail.InclusionProof, sealed: trail.Checkpoint) -> None:
     leaf, entry = proof.leaf, proof.leaf.entry
     said = f"{entry.action} {entry.phase}" if entry else "retired since"
     line(f"entry {leaf.entry_id} is in the log, at index {leaf.index} of {sealed.tree_size}: {said}")
@@ -250,16 +210,16 @@ def _show_proof(proof: InclusionProof, sealed: Checkpoint) -> None:
     note("--json prints all it takes to check this elsewhere")
 
 
-def _check_growth(earlier: str, state: LogState) -> None:
+def _check_growth(earlier: str, state: trail.LogState) -> None:
     """Ends the command unless the log of the earlier checkpoint became the one of now by growing."""
-    old, new = (value_of(open_checkpoint(text, state.key)) for text in (earlier, state.checkpoint))
-    if not verify_consistency(old.tree_size, new.tree_size, old.root, new.root, state.proof):
+    old, new = (value_of(trail.open_checkpoint(text, state.key)) for text in (earlier, state.checkpoint))
+    if not trail.verify_consistency(old.tree_size, new.tree_size, old.root, new.root, state.proof):
         _tampered(f"the {old.tree_size} entries of that checkpoint are not the first {old.tree_size} of now")
     note(f"since that checkpoint the log only grew: from {old.tree_size} to {new.tree_size} entries")
 
 
 def _tampered(what: str) -> NoReturn:
-    stop(f"[{AuditCode.AUDIT_TAMPERED}] {what}: `dashtam audit verify` finds what was changed", UNTRUSTED)
+    stop(f"[{trail.AuditCode.AUDIT_TAMPERED}] {what}: `dashtam audit verify` finds what was changed", UNTRUSTED)
 
 
 def _encoded(data: bytes) -> str:

@@ -7,20 +7,13 @@ from uuid import UUID
 import attrs
 import typer
 
+from dashtam_core import messaging
 from dashtam_core.app import Actor
 from dashtam_core.cli._exits import stop, value_of
 from dashtam_core.cli._host import Host, Json
 from dashtam_core.cli._settings import load_settings
 from dashtam_core.cli._show import document, line, table
 from dashtam_core.identity import OPERATOR
-from dashtam_core.messaging import (
-    DeadLetter,
-    Deliveries,
-    ForgetSubscriber,
-    ListDeadLetters,
-    OutboxLag,
-    RetryDeadLetters,
-)
 
 events: Final = typer.Typer(
     help="See to events that could not be delivered.", no_args_is_help=True, rich_markup_mode=None
@@ -37,9 +30,9 @@ def list_dead(
 ) -> None:
     """List deliveries that were given up, the latest first, and how much waits."""
 
-    async def work(me: Actor) -> tuple[Sequence[DeadLetter], OutboxLag]:
-        dead = value_of(await me.ask(ListDeadLetters(limit)))
-        return dead, await me.dashtam.container.get(Deliveries).lag()
+    async def work(me: Actor) -> tuple[Sequence[messaging.DeadLetter], messaging.OutboxLag]:
+        dead = value_of(await me.ask(messaging.ListDeadLetters(limit)))
+        return dead, await me.dashtam.container.get(messaging.Deliveries).lag()
 
     dead, lag = Host.of(ctx).run(load_settings(), work, OPERATOR)
     if as_json:
@@ -57,7 +50,7 @@ def retry(
     as_json: Json = False,
 ) -> None:
     """Have what was given up delivered again, by whatever process delivers."""
-    retried = RetryDeadLetters(event_id)
+    retried = messaging.RetryDeadLetters(event_id)
     count = value_of(Host.of(ctx).run(load_settings(), lambda me: me.execute(retried), OPERATOR))
     if event_id is not None and not count:
         stop(f"no delivery of the event {event_id} was given up: copy its id from `dashtam events dead`", 2)
@@ -70,22 +63,23 @@ def forget(
     subscriber: Annotated[str, typer.Argument(help="A durable subscriber that is gone for good, by its name.")],
 ) -> None:
     """Keep no events any more for a subscriber that no program registers."""
-    value_of(Host.of(ctx).run(load_settings(), lambda me: me.execute(ForgetSubscriber(subscriber)), OPERATOR))
+    forgotten = messaging.ForgetSubscriber(subscriber)
+    value_of(Host.of(ctx).run(load_settings(), lambda me: me.execute(forgotten), OPERATOR))
     line(f"nothing is kept for {subscriber} any more")
 
 
-def _view(each: DeadLetter) -> dict[str, object]:
+def _view(each: messaging.DeadLetter) -> dict[str, object]:
     return {
-        "event_id": str(each.event.event_id),
+        "event_id": each.event.event_id,
         "event": each.event.name,
-        "user_id": str(each.event.user_id),
+        "user_id": each.event.user_id,
         "subscriber": each.subscriber,
         "attempts": each.attempts,
         "problem": each.problem,
-        "failed_at": each.failed_at.isoformat(),
+        "failed_at": each.failed_at,
     }
 
 
-def _row(each: DeadLetter) -> tuple[object, ...]:
+def _row(each: messaging.DeadLetter) -> tuple[object, ...]:
     at = f"{each.failed_at:%Y-%m-%d %H:%M:%S}"
     return each.event.event_id, each.event.name, each.subscriber, each.attempts, each.problem, at

@@ -4,13 +4,14 @@ from typing import Any, Final, NoReturn
 
 from dashtam_core.audit import AuditCode
 from dashtam_core.cli._show import note
-from dashtam_core.kernel import DomainError, ErrorCode, ErrorKind, Failure, Result, Success
+from dashtam_core.kernel import DomainError, ErrorKind, Failure, Result, Success
 
 UNAVAILABLE: Final = 3
 """Something Dashtam needs is not there or not set up."""
 
 EXIT_CODES: Final = dict.fromkeys(ErrorKind, 2) | {
     ErrorKind.UNAVAILABLE: UNAVAILABLE,
+    ErrorKind.TOO_MANY: UNAVAILABLE,
     ErrorKind.UNAUTHENTICATED: 4,
     ErrorKind.FORBIDDEN: 4,
 }
@@ -34,9 +35,5 @@ def value_of[T, E: DomainError[Any]](result: Result[T, E], /) -> T:
         case Success(value):
             return value
         case Failure(error):
-            stop(f"[{error.code}] {error.message}", exit_code(error.code))
-
-
-def exit_code(code: ErrorCode, /) -> int:
-    """What a command exits with that ended by this error."""
-    return UNTRUSTED if code in _UNTRUSTED else EXIT_CODES[code.kind]
+            code = UNTRUSTED if error.code in _UNTRUSTED else EXIT_CODES[error.code.kind]
+            stop(f"[{error.code}] {error.message}", code)

@@ -46,10 +46,7 @@ class Host:
             return self.find_plugins(settings.plugins)
 
     def run[T](
-        self,
-        settings: Settings,
-        work: Callable[[Actor], Awaitable[T]],
-        permissions: frozenset[Permission] = OWNER,
+        self, settings: Settings, work: Callable[[Actor], Awaitable[T]], permissions: frozenset[Permission] = OWNER
     ) -> T:
         """What `work` brings back, done as the person that the settings name, with these permissions."""
 

@@ -79,8 +79,7 @@ async def every_account(me: Actor) -> Mapping[AccountId, accounts.Account]:
     known: dict[AccountId, accounts.Account] = {}
     query: ListAccounts | None = ListAccounts(MAX_LIMIT)
     while query:
-        answer = await me.ask(query)
-        page = value_of(answer)
+        page = value_of(await me.ask(query))
         known |= {each.account.account_id: each.account for each in page.items}
         query = ListAccounts(MAX_LIMIT, page.next_cursor) if page.next_cursor else None
     return known

@@ -15,7 +15,7 @@ from dashtam_core.cli._host import Host, Json
 from dashtam_core.cli._lists import Chosen, From, To, chosen, every_account
 from dashtam_core.cli._rows import HOLDING, TRANSACTION, holding_row, short_id, transaction_row
 from dashtam_core.cli._settings import load_settings
-from dashtam_core.cli._show import document, table
+from dashtam_core.cli._show import document, line, table
 from dashtam_core.portfolio import DecideMatch, ForgetDecision, ListMatches, MatchedPair, MatchKind, MatchState
 
 _WHOLE: Final = 36
@@ -64,6 +64,8 @@ def matching(kind: MatchKind) -> Callable[..., None]:
         found, known = Host.of(ctx).run(load_settings(), work)
         if as_json:
             document({"items": [portfolio.match_view(each) for each in found]})
+        elif not found:
+            line(f"no {kind}s are {state} in these days: --from and --to name others")
         else:
             rows = [row for number, pair in enumerate(found, 1) for row in _pair_rows(number, pair, known)]
             table(("", *TRANSACTION, "account", "id"), rows)

@@ -4,7 +4,9 @@ import json
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import redirect_stdout
+from datetime import date
 from typing import Final, TextIO
+from uuid import UUID
 
 _NUMBER: Final = ">"
 
@@ -21,7 +23,7 @@ def note(message: str, /) -> None:
 
 def document(value: object, /) -> None:
     """One JSON document, in ASCII and on one line, so that no terminal or encoding can spoil it."""
-    _write(json.dumps(value))
+    _write(json.dumps(value, default=_plain))
 
 
 def line(text: str = "", /) -> None:
@@ -69,6 +71,14 @@ def _fold(columns: Sequence[tuple[str, bool]], cells: Sequence[Sequence[str]]) -
         red = [number and cell.startswith("-") for cell, (_, number) in zip(row, columns, strict=True)]
         grid.add_row(*(Text(cell, "red" if negative else "") for cell, negative in zip(row, red, strict=True)))
     Console(file=sys.stdout).print(grid)
+
+
+def _plain(value: object) -> str:
+    """Ids as texts, days and instants in ISO 8601."""
+    if isinstance(value, date):
+        return value.isoformat()
+    assert isinstance(value, UUID), f"a {type(value).__name__} has no form in JSON"
+    return str(value)
 
 
 def _printable(text: str) -> str:

@@ -1,5 +1,6 @@
 """`dashtam read` and `dashtam import`: statement files, looked into or taken in."""
 
+from collections.abc import Mapping
 from typing import Annotated
 from uuid import UUID
 
@@ -7,16 +8,6 @@ import attrs
 import typer
 
 from dashtam_core import accounts
-from dashtam_core.accounts import (
-    AccountsRefused,
-    DocumentId,
-    ImportFailed,
-    ImportReport,
-    ImportStatement,
-    ReadDocument,
-    StatementReaders,
-    arithmetic,
-)
 from dashtam_core.app import Actor
 from dashtam_core.cli._exits import EXIT_CODES, stop
 from dashtam_core.cli._files import contents, explain, name_of, text_of
@@ -27,8 +18,8 @@ from dashtam_core.cli._show import aside, document, line, table
 from dashtam_core.kernel import Failure, Result, Success, and_then
 from dashtam_core.messaging import Refused
 
-type _Read = Result[bytes, ImportFailed | AccountsRefused | Refused]
-type _Imported = Result[ImportReport, ImportFailed | AccountsRefused | Refused]
+type _Read = Result[bytes, accounts.ImportFailed | accounts.AccountsRefused | Refused]
+type _Imported = Result[accounts.ImportReport, accounts.ImportFailed | accounts.AccountsRefused | Refused]
 
 
 Profile = Annotated[str | None, typer.Option(metavar="P", help="A TOML file that says how a CSV or QIF is meant.")]
@@ -45,7 +36,7 @@ def read(
     plugins = Host.of(ctx).plugins(settings)
     meant = None if profile is None else text_of(profile)
     with aside():
-        readers = StatementReaders(plugins.readers, settings.import_max_bytes)
+        readers = accounts.StatementReaders(plugins.readers, settings.import_max_bytes)
         result = and_then(contents(file, settings.import_max_bytes), lambda data: readers.read(data, meant))
     match result:
         case Success(statement):
@@ -73,7 +64,7 @@ def import_files(
         for file in files:
             name = None if again else name_of(file)
             data = await _kept(me, file) if again else contents(file, settings.import_max_bytes)
-            done.append((file, await _imported(me, file, data, ImportStatement(b"", name, meant, again))))
+            done.append((file, await _imported(me, file, data, accounts.ImportStatement(b"", name, meant, again))))
         return done
 
     done = Host.of(ctx).run(settings, work)
@@ -86,22 +77,21 @@ def import_files(
     raise SystemExit(max((EXIT_CODES[error.code.kind] for error in failures), default=0))
 
 
-async def _kept(me: Actor, document_id: str) -> Result[bytes, AccountsRefused | Refused]:
+async def _kept(me: Actor, document_id: str) -> Result[bytes, accounts.AccountsRefused | Refused]:
     """The bytes of a file that was imported before."""
     try:
-        wanted = DocumentId(UUID(document_id))
+        wanted = accounts.DocumentId(UUID(document_id))
     except ValueError:
         stop(f"{document_id!r} is no id of an import: an import prints its id with --json", 2)
-    return await me.ask(ReadDocument(wanted))
+    return await me.ask(accounts.ReadDocument(wanted))
 
 
-async def _imported(me: Actor, file: str, data: _Read, command: ImportStatement) -> _Imported:
+async def _imported(me: Actor, file: str, data: _Read, command: accounts.ImportStatement) -> _Imported:
     result: _Imported
-    match data:
-        case Success(read):
-            result = await me.execute(attrs.evolve(command, data=read))
-        case Failure() as result:
-            pass
+    if isinstance(data, Failure):
+        result = data
+    else:
+        result = await me.execute(attrs.evolve(command, data=data.unwrap()))
     if isinstance(result, Failure):
         explain(file, result.failure(), me.dashtam.plugins)
     return result
@@ -116,7 +106,7 @@ def _import_view(file: str, result: _Imported) -> dict[str, object]:
             return {"filename": name_of(file), "error": {"code": error.code, "message": error.message}}
 
 
-def _import_row(file: str, report: ImportReport) -> tuple[object, ...]:
+def _import_row(file: str, report: accounts.ImportReport) -> tuple[object, ...]:
     """What the file changes now: one imported before adds nothing, whatever it did then."""
     done, known = report.document, report.already_imported
     rows = sum(account.read for account in done.accounts)
@@ -135,12 +125,11 @@ def _sums(done: accounts.ImportDocument) -> str:
 def _show(statement: accounts.Statement) -> None:
     batch = statement.batch
     rows = sum(len(each.transactions) for each in batch.accounts)
-    line(
-        f"{statement.format}: accounts {len(batch.accounts)}, transactions {rows}, warnings {len(batch.warnings)}"
-    )
+    counts = f"accounts {len(batch.accounts)}, transactions {rows}, warnings {len(batch.warnings)}"
+    line(f"{statement.format}: {counts}")
     for each in batch.accounts:
         line()
-        verdict, off = arithmetic([each])
+        verdict, off = accounts.arithmetic([each])
         sums = f"{verdict} (off by {off})" if off else verdict.value
         account = each.account
         line(f"{account.account_type} {account.provider_account_id} {account.currency}, arithmetic: {sums}")
@@ -163,18 +152,13 @@ def _view(statement: accounts.Statement) -> dict[str, object]:
     }
 
 
-def _account_view(batch: accounts.AccountBatch) -> dict[str, object]:
-    verdict, difference = arithmetic([batch])
+def _account_view(batch: accounts.AccountBatch) -> Mapping[str, object]:
+    verdict, difference = accounts.arithmetic([batch])
     account, window = batch.account, batch.covered_window
-    return {
-        "provider_account_id": account.provider_account_id,
-        "number": account.number,
-        "bank_id": account.bank_id,
-        "institution": account.institution,
-        "name": account.name,
-        "account_type": account.account_type,
+    told = ("provider_account_id", "number", "bank_id", "institution", "name", "account_type")
+    return {name: getattr(account, name) for name in told} | {
         "currency": account.currency.code,
-        "covered_window": window and {"start": window.start.isoformat(), "end": window.end.isoformat()},
+        "covered_window": window and {"start": window.start, "end": window.end},
         "arithmetic": verdict,
         "difference": accounts.money_view(difference),
         "balances": [accounts.balance_view(each) for each in batch.balances],

@@ -1,6 +1,6 @@
 import attrs
 
-from dashtam_core.kernel import DomainError, ErrorCode, ErrorKind
+from dashtam_core.kernel import DomainError, ErrorCode, ErrorKind, Failure
 
 
 class ProviderCode(ErrorCode):
@@ -22,3 +22,7 @@ class ProviderFailed(DomainError[ProviderCode]):
     """A provider that brought nothing. `retry_after` is in seconds, where the provider says how long to wait."""
 
     retry_after: float | None = None
+
+
+def failed(code: ProviderCode, message: str) -> Failure[ProviderFailed]:
+    return Failure(ProviderFailed(code, message))

@@ -6,8 +6,8 @@ from typing import Protocol
 import attrs
 
 from dashtam_core.accounts import SyncBatch
-from dashtam_core.connections._errors import ProviderCode, ProviderFailed
-from dashtam_core.kernel import Failure, Result, Success
+from dashtam_core.connections._errors import ProviderCode, ProviderFailed, failed
+from dashtam_core.kernel import Result, Success
 
 
 @attrs.frozen(kw_only=True)
@@ -56,9 +56,7 @@ class Providers:
         if found is not None:
             return Success(found)
         known = ", ".join(sorted(self.by_name)) or "none"
-        return Failure(
-            ProviderFailed(
-                ProviderCode.PROVIDER_UNKNOWN,
-                f"no provider is called {name[:64]!r} (there is {known}): correct the name or install its package",
-            )
+        message = (
+            f"no provider is called {name[:64]!r} (there is {known}): correct the name or install its package"
         )
+        return failed(ProviderCode.PROVIDER_UNKNOWN, message)

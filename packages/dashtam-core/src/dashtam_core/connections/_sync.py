@@ -5,16 +5,8 @@ from typing import ClassVar, Final
 
 import attrs
 
-from dashtam_core.accounts import (
-    AccountId,
-    AccountImport,
-    Ingestion,
-    PreparedAccount,
-    ReadingWarning,
-    Source,
-    SyncBatch,
-)
-from dashtam_core.connections._errors import ProviderCode, ProviderFailed
+from dashtam_core import accounts as model
+from dashtam_core.connections._errors import ProviderCode, ProviderFailed, failed
 from dashtam_core.connections._providers import Provider, Providers, SyncRequest
 from dashtam_core.identity import ACCOUNTS_WRITE
 from dashtam_core.kernel import Failure, Permission, Result, Subject, Success, UserId
@@ -30,7 +22,7 @@ class AccountsSynced(DomainEvent):
 
     user_id: UserId
     provider: str
-    account_ids: tuple[AccountId, ...]
+    account_ids: tuple[model.AccountId, ...]
     added: int
 
 
@@ -38,8 +30,8 @@ class AccountsSynced(DomainEvent):
 class SyncReport:
     """What a batch brought. Keep `next_cursor` for the next time; with `more`, that is right now."""
 
-    accounts: tuple[AccountImport, ...]
-    warnings: tuple[ReadingWarning, ...]
+    accounts: tuple[model.AccountImport, ...]
+    warnings: tuple[model.ReadingWarning, ...]
     next_cursor: str | None
     more: bool
 
@@ -70,14 +62,14 @@ class SyncAccounts(Command[SyncReport, ProviderFailed]):
 class PreparedSync:
     """A batch fetched and keyed: all that can be known of it without the store."""
 
-    batch: SyncBatch
-    accounts: tuple[PreparedAccount, ...]
+    batch: model.SyncBatch
+    accounts: tuple[model.PreparedAccount, ...]
 
 
 @attrs.frozen
 class SyncAccountsHandler:
     providers: Providers
-    ingestion: Ingestion
+    ingestion: model.Ingestion
     subject: Subject
     outgoing: Outgoing
     notes: Notes
@@ -90,9 +82,10 @@ class SyncAccountsHandler:
         fetched = await _fetched(provider, SyncRequest(credential=command.credential, cursor=command.cursor))
         if isinstance(fetched, Failure):
             return fetched
-        batch, source = fetched.unwrap(), Source(provider.name, provider.stable_ids)
+        batch, source = fetched.unwrap(), model.Source(provider.name, provider.stable_ids)
         if batch.more and batch.next_cursor in {None, command.cursor}:
-            return _unreadable(f"{provider.name} has more to bring and stays where it is: report it to its makers")
+            stuck = f"{provider.name} has more to bring and stays where it is: report it to its makers"
+            return failed(ProviderCode.PROVIDER_UNREADABLE, stuck)
         return Success(PreparedSync(batch, await asyncio.to_thread(self.ingestion.prepare, batch, source)))
 
     async def apply(self, command: SyncAccounts, prepared: PreparedSync, /) -> Result[SyncReport, ProviderFailed]:
@@ -105,11 +98,7 @@ class SyncAccountsHandler:
         return Success(report)
 
 
-def _unreadable(message: str) -> Failure[ProviderFailed]:
-    return Failure(ProviderFailed(ProviderCode.PROVIDER_UNREADABLE, message))
-
-
-async def _fetched(provider: Provider, request: SyncRequest) -> Result[SyncBatch, ProviderFailed]:
+async def _fetched(provider: Provider, request: SyncRequest) -> Result[model.SyncBatch, ProviderFailed]:
     limit = asyncio.timeout(FETCH_SECONDS)
     try:
         async with limit:
@@ -118,7 +107,7 @@ async def _fetched(provider: Provider, request: SyncRequest) -> Result[SyncBatch
         if not limit.expired():
             raise
         late = f"{provider.name} did not answer within {FETCH_SECONDS:.0f} seconds: try again later"
-        return Failure(ProviderFailed(ProviderCode.PROVIDER_UNAVAILABLE, late))
+        return failed(ProviderCode.PROVIDER_UNAVAILABLE, late)
 
 
 ROUTES: Final = (SyncAccounts.prepared_by(SyncAccountsHandler),)

@@ -20,37 +20,11 @@ from dashtam_core.kernel._paging import Cursors, Page
 from dashtam_core.kernel._result import Result, and_then, map_failure, map_success
 from dashtam_core.kernel._subject import ANONYMOUS, PUBLIC, Origin, Permission, Subject, UserId
 
+# fmt: off
 __all__ = [
-    "ANONYMOUS",
-    "ISO_4217",
-    "MAX_DIGITS",
-    "PUBLIC",
-    "Clock",
-    "Currency",
-    "CurrencyMismatchError",
-    "Cursors",
-    "DateRange",
-    "DomainError",
-    "ErrorCode",
-    "ErrorKind",
-    "Failure",
-    "KernelCode",
-    "Money",
-    "Origin",
-    "Page",
-    "Permission",
-    "Result",
-    "Subject",
-    "Success",
-    "SystemClock",
-    "UnavailableCode",
-    "UnavailableError",
-    "UserId",
-    "ValueRefused",
-    "amount_text",
-    "and_then",
-    "map_failure",
-    "map_success",
-    "new_id",
-    "new_ids",
+    "ANONYMOUS", "ISO_4217", "MAX_DIGITS", "PUBLIC", "Clock", "Currency", "CurrencyMismatchError", "Cursors",
+    "DateRange", "DomainError", "ErrorCode", "ErrorKind", "Failure", "KernelCode", "Money", "Origin", "Page",
+    "Permission", "Result", "Subject", "Success", "SystemClock", "UnavailableCode", "UnavailableError", "UserId",
+    "ValueRefused", "amount_text", "and_then", "map_failure", "map_success", "new_id", "new_ids",
 ]
+# fmt: on

@@ -5,10 +5,10 @@ from functools import lru_cache
 from typing import Final
 
 import attrs
-from returns.result import Failure, Success
+from returns.result import Success
 
 from dashtam_core.kernel._errors import KernelCode, ValueRefused
-from dashtam_core.kernel._result import Result
+from dashtam_core.kernel._result import Result, refused
 
 # ISO 4217:2015 with amendment 179, active codes by the digits of their minor unit; funds codes left out.
 _BY_EXPONENT: Final = {
@@ -53,12 +53,10 @@ class Currency:
         """The unit `text` names, in any case if it is an ISO 4217 code."""
         code = text.strip()
         if not _UNIT.fullmatch(code):
-            return Failure(
-                ValueRefused(
-                    KernelCode.CURRENCY_INVALID,
-                    f"{text[:64]!r} names no currency: use an ISO 4217 code such as EUR, "
-                    "or up to 64 printable characters for another unit",
-                )
+            return refused(
+                KernelCode.CURRENCY_INVALID,
+                f"{text[:64]!r} names no currency: use an ISO 4217 code such as EUR, "
+                "or up to 64 printable characters for another unit",
             )
         return Success(_unit(code.upper() if code.upper() in ISO_4217 else code))
 

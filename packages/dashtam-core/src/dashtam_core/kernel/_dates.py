@@ -1,12 +1,10 @@
-"""Ranges of calendar days."""
-
 from datetime import date, timedelta
 
 import attrs
-from returns.result import Failure, Success
+from returns.result import Success
 
 from dashtam_core.kernel._errors import KernelCode, ValueRefused
-from dashtam_core.kernel._result import Result
+from dashtam_core.kernel._result import Result, refused
 
 
 @attrs.frozen(slots=True)
@@ -26,12 +24,9 @@ class DateRange:
         try:
             return Success(cls(date.fromisoformat(start), date.fromisoformat(end)))
         except ValueError:
-            return Failure(
-                ValueRefused(
-                    KernelCode.DATE_RANGE_INVALID,
-                    f"{start[:32]!r} to {end[:32]!r} is no range of days: "
-                    "write each as 2026-01-31, the earlier first",
-                )
+            return refused(
+                KernelCode.DATE_RANGE_INVALID,
+                f"{start[:32]!r} to {end[:32]!r} is no range of days: write each as 2026-01-31, the earlier first",
             )
 
     @property
@@ -42,19 +37,8 @@ class DateRange:
     def __contains__(self, day: date) -> bool:
         return self.start <= day <= self.end
 
-    def overlaps(self, other: "DateRange") -> bool:
-        """Whether they share a day."""
-        return self.start <= other.end and other.start <= self.end
-
-    def intersection(self, other: "DateRange") -> "DateRange | None":
-        """The days they share, or None."""
-        if not self.overlaps(other):
-            return None
-        return DateRange(max(self.start, other.start), min(self.end, other.end))
-
     def union(self, other: "DateRange") -> "DateRange | None":
         """One range that covers just the days of both, or None where a day between them is in neither."""
-        gap = max(self.start, other.start) - min(self.end, other.end)
-        if gap > timedelta(days=1):
+        if max(self.start, other.start) - min(self.end, other.end) > timedelta(days=1):
             return None
         return DateRange(min(self.start, other.start), max(self.end, other.end))

@@ -16,6 +16,7 @@ class ErrorKind(StrEnum):
     CONFLICT = auto()
     TOO_LARGE = auto()
     UNSUPPORTED = auto()
+    TOO_MANY = auto()
     UNAVAILABLE = auto()
 
 
@@ -37,6 +38,8 @@ class DomainError[C: ErrorCode]:
 
     code: C
     message: str
+    retry_after: float | None = attrs.field(default=None, kw_only=True)
+    """In how many seconds the same may be answered otherwise, where that is a matter of time."""
 
     def __str__(self) -> str:
         return self.message

@@ -5,11 +5,11 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal, Inexact, InvalidOperation
 from typing import Final
 
 import attrs
-from returns.result import Failure, Success
+from returns.result import Success
 
 from dashtam_core.kernel._currency import Currency
 from dashtam_core.kernel._errors import KernelCode, ValueRefused
-from dashtam_core.kernel._result import Result, and_then
+from dashtam_core.kernel._result import Result, and_then, refused
 
 MAX_DIGITS: Final = 38
 """Most digits an amount may have: more than any currency or token uses."""
@@ -42,9 +42,8 @@ def _fits(amount: Decimal) -> bool:
         return False
     if len(text := str(amount)) < MAX_DIGITS and "E" not in text:
         return True  # what nearly every amount is; the exact count costs twice as much
-    _, digits, exponent = amount.as_tuple()
-    assert isinstance(exponent, int)
-    return max(len(digits), len(digits) + exponent, -exponent) <= MAX_DIGITS
+    digits, exponent = len(amount.as_tuple().digits), _exponent(amount)
+    return max(digits, digits + exponent, -exponent) <= MAX_DIGITS
 
 
 @attrs.frozen(order=False, slots=True)
@@ -65,11 +64,9 @@ class Money:
         """Money from plain digits with a point, such as `-12.50`, and a currency code."""
         number = _decimal(amount)
         if number is None:
-            return Failure(
-                ValueRefused(
-                    KernelCode.MONEY_INVALID,
-                    f"{amount[:64]!r} is not an amount: write plain digits with a point, such as -12.50",
-                )
+            return refused(
+                KernelCode.MONEY_INVALID,
+                f"{amount[:64]!r} is not an amount: write plain digits with a point, such as -12.50",
             )
         return and_then(Currency.parse(currency), lambda unit: Success(cls(number, unit)))
 

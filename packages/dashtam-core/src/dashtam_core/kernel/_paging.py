@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from typing import Final
 
 import attrs
-from returns.result import Failure, Success
+from returns.result import Success
 
 from dashtam_core.kernel._errors import KernelCode, ValueRefused
-from dashtam_core.kernel._result import Result
+from dashtam_core.kernel._result import Result, refused
 
-_MAC_BYTES: Final = 12
+_MAC_BYTES: Final = 16
 
 
 @attrs.frozen(slots=True)
@@ -41,12 +41,10 @@ class Cursors:
         raw = _decoded(cursor)
         mac, position = raw[:_MAC_BYTES], raw[_MAC_BYTES:]
         if not position or not hmac.compare_digest(mac, self._mac(position, scope)):
-            return Failure(
-                ValueRefused(
-                    KernelCode.CURSOR_INVALID,
-                    "this cursor was not issued for this list and these filters: "
-                    "start again without a cursor, and pass next_cursor on unchanged",
-                )
+            return refused(
+                KernelCode.CURSOR_INVALID,
+                "this cursor was not issued for this list and these filters: "
+                "start again without a cursor, and pass next_cursor on unchanged",
             )
         return Success(position.decode())
 

@@ -4,7 +4,14 @@ from collections.abc import Callable
 
 from returns.result import Failure, Success
 
+from dashtam_core.kernel._errors import KernelCode, ValueRefused
+
 type Result[T, E] = Success[T] | Failure[E]
+
+
+def refused(code: KernelCode, message: str, /) -> Failure[ValueRefused]:
+    """The answer to text that is not the value it should be."""
+    return Failure(ValueRefused(code, message))
 
 
 def and_then[T, E, U, F](result: Result[T, E], step: Callable[[T], Result[U, F]], /) -> Result[U, E | F]:

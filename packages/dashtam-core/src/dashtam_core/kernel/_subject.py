@@ -18,6 +18,8 @@ class Subject:
 
     user_id: UserId
     permissions: frozenset[Permission]
+    session_id: UUID | None = None
+    """Which session of theirs this is, where they logged in here."""
 
     def may(self, permission: Permission, /) -> bool:
         return permission == PUBLIC or permission in self.permissions

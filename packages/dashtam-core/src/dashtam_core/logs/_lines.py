@@ -47,7 +47,7 @@ def configure(
     root = logging.getLogger()
     root.setLevel(level.upper())
     if at_once or "structlog" in sys.modules:
-        handler.prepare()
+        _ = handler.rendering
     for before in [each for each in root.handlers if isinstance(each, _Handler)]:
         root.removeHandler(before)
     root.addHandler(handler)
@@ -63,12 +63,9 @@ class _Handler(logging.Handler):
         self._stream = stream
 
     @cached_property
-    def _rendering(self) -> logging.Formatter:
+    def rendering(self) -> logging.Formatter:
+        """Imported and set up with the first line, or by whoever asks for it before."""
         return self._make()
-
-    def prepare(self) -> None:
-        """Imports and sets up what the first line would."""
-        _ = self._rendering
 
     def emit(self, record: logging.LogRecord) -> None:
         stream = self._stream or sys.stderr  # as it is now: whoever redirects it gets the lines
@@ -81,11 +78,11 @@ class _Handler(logging.Handler):
 
     def _line(self, record: logging.LogRecord) -> str:
         try:
-            return self._rendering.format(record)
+            return self.rendering.format(record)
         except Exception as error:  # noqa: BLE001 - a foreign message may raise anything, and a log must not
             instead = f"a line could not be rendered: {type(record.msg).__name__} raised {type(error).__name__}"
             place = record.name, record.levelno, record.pathname, record.lineno
-            return self._rendering.format(logging.LogRecord(*place, instead, None, None))
+            return self.rendering.format(logging.LogRecord(*place, instead, None, None))
 
 
 def _formatter(*, as_json: bool, colors: bool) -> logging.Formatter:
@@ -106,24 +103,13 @@ def _formatter(*, as_json: bool, colors: bool) -> logging.Formatter:
     console = structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=plain, sort_keys=False)
     rendering = (structlog.processors.JSONRenderer(),) if as_json else (_printable, console)
     return structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=(_with_extra,),
-        processors=(merge_bound, _shaped, redact, *rendering),
-        use_get_message=False,
-        pass_foreign_args=True,
+        processors=(merge_bound, _shaped, redact, *rendering), use_get_message=False, pass_foreign_args=True
     )
-
-
-def _with_extra(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> dict[str, Any]:
-    """Adds what the call gave as `extra`, which the standard library keeps among a record's own attributes."""
-    record: logging.LogRecord = line["_record"]
-    extra = {name: value for name, value in vars(record).items() if name not in _STANDARD}
-    return {**line, **{f"{name}_" if name in line else name: value for name, value in extra.items()}}
 
 
 def _shaped(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> dict[str, Any]:
     """The line in its order: when, how grave, who, what, then fields; of one with such a name, `_` is appended."""
     record: logging.LogRecord = line.pop("_record")
-    del line["_from_structlog"]
     event, args = line.pop("event", ""), line.pop("positional_args", ())
     error, stack = _error(line.pop("exc_info", None)), line.pop("stack_info", None)
     when = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="microseconds")
@@ -133,6 +119,8 @@ def _shaped(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> dict[
         "logger": record.name,
         "event": _message(event, args),
     }
+    if not line.pop("_from_structlog"):  # the standard library keeps `extra` among a record's own attributes
+        line.update({name: value for name, value in vars(record).items() if name not in _STANDARD})
     shaped |= {f"{name}_" if name in shaped else name: value for name, value in line.items()}
     if stack:
         shaped["stack"] = stack

@@ -6,8 +6,6 @@ from collections.abc import Callable
 from functools import cache, lru_cache
 from typing import Final
 
-import attrs
-
 HIDDEN: Final = "[redacted]"
 _MIN_SECRET: Final = 8
 _MAX_WHOLE: Final = 32 * 1024
@@ -69,13 +67,13 @@ def remember(secret: str, /) -> None:
 @lru_cache(1024)
 def is_secret(name: str) -> bool:
     """Whether the value of a field with this name is not to be shown."""
-    return _patterns().secret_name.search(name) is not None
+    return _compiled(_SECRET_NAME).search(name) is not None
 
 
 @lru_cache(1024)
 def is_account(name: str) -> bool:
     """Whether the value of a field with this name is shown by its last four characters."""
-    return _patterns().account_name.search(name) is not None
+    return _compiled(_ACCOUNT_NAME).search(name) is not None
 
 
 def last_four(number: str) -> str:
@@ -86,7 +84,7 @@ def cleaned(text: str, limit: int) -> str:
     """The text without secrets; from one of more than `limit` characters, the middle is left out."""
     half = limit // 2
     if "PRIVATE KEY-----" in text:
-        text = _patterns().private_key.sub(HIDDEN, text)
+        text = _compiled(_PRIVATE_KEY).sub(HIDDEN, text)
     if len(text) <= _MAX_WHOLE:
         shown = _without_secrets(text)
         if len(shown) <= limit:
@@ -103,10 +101,10 @@ def _without_secrets(text: str) -> str:
         if secret in text:
             text = text.replace(secret, HIDDEN)
     folded = text.lower()
-    for signs, pattern, shown in _patterns().rules:
+    for signs, pattern, shown in _RULES:
         for sign in signs:
             if sign in folded:
-                text = pattern.sub(shown, text)
+                text = _compiled(pattern).sub(shown, text)
                 break
     return text
 
@@ -137,34 +135,24 @@ def _masked_iban(match: re.Match[str]) -> str:
     return match[0]
 
 
-@attrs.frozen
-class _Patterns:
-    """Compiled with the first line: whoever imports this module and logs nothing does not pay for it."""
-
-    secret_name: re.Pattern[str]
-    account_name: re.Pattern[str]
-    private_key: re.Pattern[str]
-    rules: tuple[tuple[tuple[str, ...], re.Pattern[str], _Shown], ...]
-    """One of these must be in the text in lower case for the pattern to be tried; what it leaves."""
+_SECRET_NAME: Final = rf"(?i){_NAME}$"
+_ACCOUNT_NAME: Final = r"(?i)(?:(?:account|card)[-_. ]?(?:number|no)|iban|provider_account_id)$"
+_PRIVATE_KEY: Final = r"(?s)-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|\Z)"
+_RULES: Final[tuple[tuple[tuple[str, ...], str, _Shown], ...]] = (
+    (("://",), _URL, rf"\1{HIDDEN}@"),
+    (("=", ":", ",", ">", "%3d"), _PAIR, rf"\1{HIDDEN}"),
+    (("bearer", "basic"), _SCHEME, rf"\1{HIDDEN}"),
+    (("eyj",), r"(?<![\w-])eyJ[\w-]{8,}(?:\.[\w-]*){1,4}", HIDDEN),
+    (("dashtam_",), r"dashtam_[\w-]{32,}", HIDDEN),
+    (("[parameters: ",), r"(\[parameters: ).*\]", rf"\1{HIDDEN}]"),  # of SQLAlchemy's errors
+    (("b'", 'b"'), r"""\bb(["'])(?:\\.|(?!\1)[^\\\n]){8,}\1""", "<bytes>"),
+    ((*"0123456789",), _IBAN, _masked_iban),
+    ((*"0123456789",), _CARD, _masked_card),
+)
+"""Signs, a pattern, and what it leaves: it is tried where one of the signs is in the text in lower case."""
 
 
 @cache
-def _patterns() -> _Patterns:
-    begin, end = "-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----", "-----END [A-Z0-9 ]*PRIVATE KEY-----"
-    rules: tuple[tuple[tuple[str, ...], str, _Shown], ...] = (
-        (("://",), _URL, rf"\1{HIDDEN}@"),
-        (("=", ":", ",", ">", "%3d"), _PAIR, rf"\1{HIDDEN}"),
-        (("bearer", "basic"), _SCHEME, rf"\1{HIDDEN}"),
-        (("eyj",), r"(?<![\w-])eyJ[\w-]{8,}(?:\.[\w-]*){1,4}", HIDDEN),
-        (("dashtam_",), r"dashtam_[\w-]{32,}", HIDDEN),
-        (("[parameters: ",), r"(\[parameters: ).*\]", rf"\1{HIDDEN}]"),  # of SQLAlchemy's errors
-        (("b'", 'b"'), r"""\bb(["'])(?:\\.|(?!\1)[^\\\n]){8,}\1""", "<bytes>"),
-        ((*"0123456789",), _IBAN, _masked_iban),
-        ((*"0123456789",), _CARD, _masked_card),
-    )
-    return _Patterns(
-        secret_name=re.compile(rf"(?i){_NAME}$"),
-        account_name=re.compile(r"(?i)(?:(?:account|card)[-_. ]?(?:number|no)|iban|provider_account_id)$"),
-        private_key=re.compile(rf"(?s){begin}.*?(?:{end}|\Z)"),
-        rules=tuple((signs, re.compile(pattern), shown) for signs, pattern, shown in rules),
-    )
+def _compiled(pattern: str) -> re.Pattern[str]:
+    """Compiled when a line first needs it: whoever imports this module and logs nothing does not pay for it."""
+    return re.compile(pattern)

@@ -2,8 +2,17 @@
 
 from dashtam_core.memory._bus import MemoryEventBus
 from dashtam_core.memory._clock import FixedClock
+from dashtam_core.memory._identity import MemoryRateLimiter
 from dashtam_core.memory._provider import MemoryProvider
 from dashtam_core.memory._store import MemoryStore, open_memory_store
 from dashtam_core.memory._vault import MemoryVault
 
-__all__ = ["FixedClock", "MemoryEventBus", "MemoryProvider", "MemoryStore", "MemoryVault", "open_memory_store"]
+__all__ = [
+    "FixedClock",
+    "MemoryEventBus",
+    "MemoryProvider",
+    "MemoryRateLimiter",
+    "MemoryStore",
+    "MemoryVault",
+    "open_memory_store",
+]

@@ -7,18 +7,7 @@ from uuid import UUID
 
 import attrs
 
-from dashtam_core.audit import (
-    AuditEntry,
-    EntryFilter,
-    EntryId,
-    Frontier,
-    Leaf,
-    PersonKey,
-    Phase,
-    RecordedEntry,
-    Sealer,
-    SealingLag,
-)
+from dashtam_core import audit
 
 if TYPE_CHECKING:
     from dashtam_core.memory._store import MemoryStore, MemoryUnit
@@ -30,18 +19,18 @@ _CHUNK = 1000
 class TrailData:
     """Everything the trail keeps, in the order it was recorded."""
 
-    entries: list[RecordedEntry] = attrs.field(factory=list[RecordedEntry])
+    entries: list[audit.RecordedEntry] = attrs.field(factory=list[audit.RecordedEntry])
     leaf_hashes: list[bytes] = attrs.field(factory=list[bytes])
     checkpoints: list[tuple[int, str]] = attrs.field(factory=list[tuple[int, str]])
-    frontier: Frontier = attrs.field(factory=Frontier)
+    frontier: audit.Frontier = attrs.field(factory=audit.Frontier)
 
-    def append(self, entry: AuditEntry, recorded_at: datetime) -> None:
+    def append(self, entry: audit.AuditEntry, recorded_at: datetime) -> None:
         said: dict[str, Any] = {name: getattr(entry, name) for name in _FIELDS}
-        said["context"] = _kept(entry.context)
-        self.entries.append(RecordedEntry(**said, recorded_at=recorded_at))
+        said |= {"context": _kept(entry.context), "recorded_at": recorded_at}
+        self.entries.append(audit.RecordedEntry(**said))
 
 
-_FIELDS = tuple(field.name for field in attrs.fields(AuditEntry))
+_FIELDS = tuple(field.name for field in attrs.fields(audit.AuditEntry))
 
 
 @attrs.frozen
@@ -52,18 +41,18 @@ class MemoryAuditLog:
     def _data(self) -> TrailData:
         return self.store.trail
 
-    async def record(self, entries: Sequence[AuditEntry], /) -> None:
+    async def record(self, entries: Sequence[audit.AuditEntry], /) -> None:
         for entry in entries:
             self._data.append(entry, self.store.clock.now())
 
     async def entries(
-        self, wanted: EntryFilter, /, *, after: tuple[datetime, EntryId] | None, limit: int
-    ) -> Sequence[RecordedEntry]:
+        self, wanted: audit.EntryFilter, /, *, after: tuple[datetime, audit.EntryId] | None, limit: int
+    ) -> Sequence[audit.RecordedEntry]:
         found = [entry for entry in self._data.entries if _meets(entry, wanted)]
         found.sort(key=_order, reverse=True)
         return [entry for entry in found if after is None or _order(entry) < after][:limit]
 
-    async def seal(self, sealer: Sealer, /, *, limit: int) -> int | None:
+    async def seal(self, sealer: audit.Sealer, /, *, limit: int) -> int | None:
         data = self._data
         start = len(data.leaf_hashes)
         entries = data.entries[start : start + limit]
@@ -74,7 +63,9 @@ class MemoryAuditLog:
             data.checkpoints.append((batch.frontier.size, batch.checkpoint))
         return len(entries)
 
-    async def leaves(self, *, size: int, only: EntryId | None = None) -> AsyncGenerator[Sequence[Leaf]]:
+    async def leaves(
+        self, *, size: int, only: audit.EntryId | None = None
+    ) -> AsyncGenerator[Sequence[audit.Leaf]]:
         for first in range(0, size, _CHUNK):
             chunk = [self._leaf(index) for index in range(first, min(first + _CHUNK, size))]
             yield [leaf for leaf in chunk if only in {None, leaf.entry_id}]
@@ -85,7 +76,7 @@ class MemoryAuditLog:
     async def checkpoints(self, *, last: bool = False) -> Sequence[tuple[int, str]]:
         return self._data.checkpoints[-1:] if last else list(self._data.checkpoints)
 
-    async def sweep(self, close: Callable[[RecordedEntry], AuditEntry], /, *, before: datetime) -> int:
+    async def sweep(self, close: Callable[[audit.RecordedEntry], audit.AuditEntry], /, *, before: datetime) -> int:
         ended = {entry.attempt_id for entry in self._data.entries if entry.phase.ends}
         opened = [
             entry for entry in self._data.entries if entry.attempt_id not in ended and entry.recorded_at < before
@@ -93,31 +84,31 @@ class MemoryAuditLog:
         await self.record([close(entry) for entry in opened])
         return len(opened)
 
-    async def lag(self) -> SealingLag:
+    async def lag(self) -> audit.SealingLag:
         unsealed = self._data.entries[len(self._data.leaf_hashes) :]
         oldest = (self.store.clock.now() - unsealed[0].recorded_at).total_seconds() if unsealed else 0.0
-        return SealingLag(len(unsealed), oldest)
+        return audit.SealingLag(len(unsealed), oldest)
 
-    def _leaf(self, index: int) -> Leaf:
+    def _leaf(self, index: int) -> audit.Leaf:
         entry = self._data.entries[index]
-        return Leaf(index, self._data.leaf_hashes[index], entry.entry_id, entry.recorded_at, entry)
+        return audit.Leaf(index, self._data.leaf_hashes[index], entry.entry_id, entry.recorded_at, entry)
 
 
 @attrs.frozen
 class MemoryPersonKeys:
     unit: "MemoryUnit"
 
-    async def current(self) -> PersonKey | None:
+    async def current(self) -> audit.PersonKey | None:
         return next(iter(self.unit.person.keys.values()), None)
 
-    async def add(self, key: PersonKey, /) -> PersonKey:
+    async def add(self, key: audit.PersonKey, /) -> audit.PersonKey:
         current = await self.current()
         if current is not None:
             return current
         self.unit.put(self.unit.person.keys, key.key_id, key)
         return key
 
-    async def find(self, key_id: UUID, /) -> PersonKey | None:
+    async def find(self, key_id: UUID, /) -> audit.PersonKey | None:
         return self.unit.person.keys.get(key_id)
 
 
@@ -130,20 +121,17 @@ def _kept(value: Any) -> Any:
     return value
 
 
-def _order(entry: RecordedEntry) -> tuple[datetime, EntryId]:
+def _order(entry: audit.RecordedEntry) -> tuple[datetime, audit.EntryId]:
     return entry.recorded_at, entry.entry_id
 
 
-def _meets(entry: RecordedEntry, wanted: EntryFilter) -> bool:
-    asked: dict[str, UUID | Phase | str | None] = {
-        "user_id": wanted.user_id,
-        "action": wanted.action,
-        "phase": wanted.phase,
-        "resource_id": wanted.resource_id,
-    }
+def _meets(entry: audit.RecordedEntry, wanted: audit.EntryFilter) -> bool:
     return (
         not wanted.stray  # here, every entry is sealed in its turn
-        and all(value is None or getattr(entry, name) == value for name, value in asked.items())
+        and wanted.user_id in {None, entry.user_id}
+        and wanted.action in {None, entry.action}
+        and wanted.phase in {None, entry.phase}
+        and wanted.resource_id in {None, entry.resource_id}
         and (wanted.since is None or wanted.since <= entry.recorded_at)
         and (wanted.until is None or entry.recorded_at < wanted.until)
     )

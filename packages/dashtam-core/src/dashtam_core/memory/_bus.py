@@ -62,13 +62,14 @@ class MemoryEventBus:
                     _tolerate(error, Subscription(type(event), tell), event)
         finally:
             self._under_way -= 1
-            if self._idle is not None:
-                self._left(self._idle)
+            if self._idle is not None and not self._under_way:
+                self._idle.set()
 
     async def close(self, deadline: float, /) -> None:
         self._plans = {}
         self._idle = idle = self._idle or asyncio.Event()
-        self._left(idle)
+        if not self._under_way:
+            idle.set()
         try:
             await _within(deadline, idle)
         finally:
@@ -85,10 +86,6 @@ class MemoryEventBus:
                 f"{type(event).__name__} was published after the event bus was closed, and nobody was told: "
                 "close the bus after everything that publishes"
             )
-
-    def _left(self, idle: asyncio.Event) -> None:
-        if not self._under_way:
-            idle.set()
 
     def _cut(self) -> None:
         """Cancels whoever still hears. Publishers are not cancelled: for them, those subscribers have failed."""
@@ -162,8 +159,10 @@ class MemoryEventBus:
             await self._abandon(started)
             raise
         finally:
-            if started:
-                self._settle(started)
+            for task in started:
+                told = self._waiting.pop(task, None)  # not those that were cancelled from here
+                if told is not None:
+                    _settle(task, *told)
 
     async def _abandon(self, started: Iterable[Task[None]]) -> None:
         """Cancels what has not ended, and waits for its end."""
@@ -171,13 +170,6 @@ class MemoryEventBus:
             if task.cancel():
                 self._waiting.pop(task, None)
         await asyncio.gather(*started, return_exceptions=True)
-
-    def _settle(self, ended: Iterable[Task[None]]) -> None:
-        """Logs those that failed, but for those that were cancelled from here."""
-        for task in ended:
-            told = self._waiting.pop(task, None)
-            if told is not None:
-                _settle(task, *told)
 
 
 def _begin(subscriber: _Tell, event: DomainEvent) -> tuple[_Hearing, Any] | None:

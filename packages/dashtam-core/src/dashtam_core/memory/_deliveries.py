@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -87,11 +87,10 @@ class MemoryDeliveries:
                 each.due_at = None if retry_in is None else now + timedelta(seconds=retry_in)
 
     async def dead(self, *, limit: int) -> Sequence[DeadLetter]:
-        given_up = [each for each in self._data.waiting if each.due_at is None]
         letters = [
             DeadLetter(each.event, each.subscriber, each.attempts, each.problem, each.failed_at)
-            for each in given_up
-            if each.failed_at is not None
+            for each in self._data.waiting
+            if each.due_at is None and each.failed_at is not None
         ]
         return sorted(letters, key=lambda letter: letter.failed_at, reverse=True)[:limit]
 
@@ -113,12 +112,10 @@ class MemoryDeliveries:
         self._data.announced.set()
 
     async def wait(self, seconds: float, /) -> None:
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._data.announced.wait()
-        except TimeoutError:
-            return
-        self._data.announced.clear()
+            self._data.announced.clear()
 
     def _due(self, subscriber: str) -> Waiting | None:
         now = self.store.clock.now()

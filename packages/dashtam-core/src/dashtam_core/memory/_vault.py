@@ -12,7 +12,7 @@ class MemoryVault:
     def __init__(self) -> None:
         self._kept: dict[UserId, dict[bytes, bytes]] = {}
 
-    async def sealing(self, user_id: UserId, /) -> Seal:
+    async def sealing(self, user_id: UserId, /, *, fresh: bool = False) -> Seal:  # noqa: ARG002 - always here
         def seal(data: bytes) -> bytes:
             token = secrets.token_bytes(16)
             self._kept.setdefault(user_id, {})[token] = data

@@ -1,5 +1,7 @@
 """Messages, their routes, the pipeline they run through, and the events that come of them."""
 
+from dashtam_core.messaging._codec import dump as dump_json
+from dashtam_core.messaging._codec import load as load_json
 from dashtam_core.messaging._codec import register_json
 from dashtam_core.messaging._dead_letters import (
     EVENTS_MANAGE,
@@ -54,55 +56,14 @@ from dashtam_core.messaging._pipeline import (
 )
 from dashtam_core.messaging._relay import Relay
 
+# fmt: off
 __all__ = [
-    "EVENTS_MANAGE",
-    "KEPT_FOR",
-    "ROUTES",
-    "Answer",
-    "Answers",
-    "BusClosedError",
-    "Call",
-    "Command",
-    "DeadLetter",
-    "Deliveries",
-    "Delivery",
-    "DomainEvent",
-    "DurableSubscription",
-    "Effect",
-    "EventBus",
-    "ForgetSubscriber",
-    "Handler",
-    "Handover",
-    "KeptAnswer",
-    "KeyState",
-    "ListDeadLetters",
-    "LogContext",
-    "Message",
-    "Next",
-    "Notes",
-    "Outbox",
-    "OutboxLag",
-    "Outgoing",
-    "PreparedAnswer",
-    "PreparingHandler",
-    "Publish",
-    "Query",
-    "RefusalCode",
-    "Refused",
-    "Relay",
-    "RetryDeadLetters",
-    "Route",
-    "Stage",
-    "StoredEvent",
-    "Subscription",
-    "UnitOfWork",
-    "chain",
-    "earlier_answer",
-    "emit",
-    "error_code",
-    "idempotent",
-    "prepare",
-    "register_json",
-    "settle",
-    "transaction",
+    "EVENTS_MANAGE", "KEPT_FOR", "ROUTES", "Answer", "Answers", "BusClosedError", "Call", "Command", "DeadLetter",
+    "Deliveries", "Delivery", "DomainEvent", "DurableSubscription", "Effect", "EventBus", "ForgetSubscriber",
+    "Handler", "Handover", "KeptAnswer", "KeyState", "ListDeadLetters", "LogContext", "Message", "Next", "Notes",
+    "Outbox", "OutboxLag", "Outgoing", "PreparedAnswer", "PreparingHandler", "Publish", "Query", "RefusalCode",
+    "Refused", "Relay", "RetryDeadLetters", "Route", "Stage", "StoredEvent", "Subscription", "UnitOfWork", "chain",
+    "dump_json", "earlier_answer", "emit", "error_code", "idempotent", "load_json", "prepare", "register_json",
+    "settle", "transaction",
 ]
+# fmt: on

@@ -8,7 +8,7 @@ from decimal import Decimal
 from enum import Enum
 from functools import cache, partial
 from types import NoneType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_origin
 from uuid import UUID
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def _converter(bytes_as: Callable[[bytes], str] = bytes.hex) -> "Converter":
 
     made = Converter()
     register_json(made, bytes_as)
-    made.register_unstructure_hook_func(lambda kind: kind is frozenset or _origin(kind) is frozenset, sorted)
+    made.register_unstructure_hook_func(lambda kind: frozenset in {kind, get_origin(kind)}, sorted)
     return made
 
 
@@ -64,10 +64,10 @@ def register_json(made: "Converter", bytes_as: Callable[[bytes], str] = bytes.he
         made.register_structure_hook(plain, _exactly)
     for written in (UUID, Decimal):
         made.register_unstructure_hook(written, partial(_as_text, written))
-        made.register_structure_hook(written, _from_text)
+        made.register_structure_hook(written, lambda text, kind: kind(_exactly(text, str)))
     for dated in (date, datetime):
         made.register_unstructure_hook(dated, dated.isoformat)
-        made.register_structure_hook(dated, _from_iso)
+        made.register_structure_hook(dated, lambda text, kind: kind.fromisoformat(text))
     made.register_unstructure_hook(bytes, bytes_as)
     made.register_structure_hook(bytes, lambda text, _: bytes.fromhex(text))
 
@@ -85,15 +85,3 @@ def _exactly(value: Any, kind: Any) -> Any:
     if type(value) is not kind:
         raise TypeError(f"not a {kind.__name__}")
     return value
-
-
-def _from_text(text: Any, kind: Any) -> Any:
-    return kind(_exactly(text, str))
-
-
-def _from_iso(text: Any, kind: Any) -> Any:
-    return kind.fromisoformat(text)
-
-
-def _origin(kind: Any) -> Any:
-    return getattr(kind, "__origin__", None)

@@ -30,11 +30,8 @@ class RetryDeadLetters(Command[int, Refused]):
 
     permission: ClassVar[Permission] = EVENTS_MANAGE
     resource_type: ClassVar[str] = "event"
+    resource_field: ClassVar[str] = "event_id"
     event_id: UUID | None = None
-
-    @property
-    def resource_id(self) -> str | None:
-        return None if self.event_id is None else str(self.event_id)
 
 
 @attrs.frozen
@@ -43,11 +40,8 @@ class ForgetSubscriber(Command[None, Refused]):
 
     permission: ClassVar[Permission] = EVENTS_MANAGE
     resource_type: ClassVar[str] = "subscriber"
+    resource_field: ClassVar[str] = "name"
     name: str
-
-    @property
-    def resource_id(self) -> str | None:
-        return self.name
 
 
 @attrs.frozen

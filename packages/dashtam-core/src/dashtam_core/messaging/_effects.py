@@ -36,12 +36,6 @@ class Outgoing:
         if effect is not None:
             self.effects.append(effect)
 
-    async def settle(self, *, failed: bool) -> None:
-        """Runs the effects in the transaction at hand, and settles which events go with it."""
-        for effect in self.effects:
-            await effect()
-        self.settled = self.surviving if failed else [*self.events, *self.surviving]
-
 
 @attrs.define
 class Notes:

@@ -78,9 +78,10 @@ async def earlier_answer(call: Call, /) -> Answer | None:
     """
     key = call.idempotency_key
     assert key is not None, "asked only of a call with a key"
-    refused = _unusable(call.message, key) or (_NOT_TAKEN if call.subject == ANONYMOUS else None)
-    if refused is not None:
-        return Failure(refused)
+    if not _KEY.fullmatch(key):
+        return Failure(_INVALID)
+    if not (isinstance(call.message, Command) and call.message.replayable) or call.subject == ANONYMOUS:
+        return Failure(_NOT_TAKEN)
     if call.fingerprint is None:
         call.fingerprint = await asyncio.to_thread(_codec.fingerprint, call.message)
     match await call.unit.answers.claim(call.message.action, key):
@@ -88,8 +89,11 @@ async def earlier_answer(call: Call, /) -> Answer | None:
             return None
         case KeyState.HELD:
             return Failure(_IN_USE)
+        case KeptAnswer() as kept if kept.fingerprint != call.fingerprint:
+            return Failure(_REUSED)
         case KeptAnswer() as kept:
-            return _again(call, kept)
+            call.replayed = True
+            return Success(_codec.load(kept.answer, _answer_type(type(call.message))))
 
 
 async def idempotent(call: Call, proceed: Next, /) -> Answer:
@@ -105,19 +109,6 @@ async def idempotent(call: Call, proceed: Next, /) -> Answer:
         kept = KeptAnswer(call.fingerprint, _codec.dump(answer.unwrap()))
         await call.unit.answers.keep(call.message.action, call.idempotency_key, kept)
     return answer
-
-
-def _again(call: Call, kept: KeptAnswer) -> Answer:
-    if kept.fingerprint != call.fingerprint:
-        return Failure(_REUSED)
-    call.replayed = True
-    return Success(_codec.load(kept.answer, _answer_type(type(call.message))))
-
-
-def _unusable(message: Message[Any, Any], key: str) -> Refused | None:
-    if not _KEY.fullmatch(key):
-        return _INVALID
-    return None if isinstance(message, Command) and message.replayable else _NOT_TAKEN
 
 
 def _answer_type(message: type[Message[Any, Any]]) -> Any:

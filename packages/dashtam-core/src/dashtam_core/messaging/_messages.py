@@ -48,6 +48,8 @@ class Message(Generic[T_co, E_co]):  # noqa: UP046 - see above
     __slots__ = ()
     permission: ClassVar[Permission]
     resource_type: ClassVar[str]
+    resource_field: ClassVar[str] = ""
+    """Its field that has the id of what it is about, if there is one."""
     action: ClassVar[str]
     """Its name in the log and in the audit trail: the class's, in lower case with underscores."""
     audited: ClassVar[bool]
@@ -60,7 +62,8 @@ class Message(Generic[T_co, E_co]):  # noqa: UP046 - see above
     @property
     def resource_id(self) -> str | None:
         """Which one of its `resource_type` it is about, where that is known before it runs."""
-        return None
+        known = getattr(self, self.resource_field) if self.resource_field else None
+        return None if known is None else str(known)
 
     @classmethod
     def handled_by(cls, factory: Callable[..., Handler[Self, T_co, E_co]], /) -> "Route":

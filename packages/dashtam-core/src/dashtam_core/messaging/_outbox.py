@@ -121,11 +121,13 @@ class Deliveries(Protocol):
 
 
 async def settle(call: Call, /, *, failed: bool) -> None:
-    """Hands the events that go with the unit's transaction to its outbox."""
-    await call.outgoing.settle(failed=failed)
-    if call.outgoing.settled:
-        user_id = call.subject.user_id
-        call.unit.outbox.add([StoredEvent.of(event, user_id) for event in call.outgoing.settled])
+    """Runs the effects in the unit's transaction, and hands the events that go with it to its outbox."""
+    outgoing = call.outgoing
+    for effect in outgoing.effects:
+        await effect()
+    outgoing.settled = outgoing.surviving if failed else [*outgoing.events, *outgoing.surviving]
+    if outgoing.settled:
+        call.unit.outbox.add([StoredEvent.of(event, call.subject.user_id) for event in outgoing.settled])
 
 
 async def emit(call: Call, proceed: Next, /) -> Answer:

@@ -134,12 +134,8 @@ class LogContext:
 
     async def __call__(self, call: Call, proceed: Next, /) -> Answer:
         outcome = "raised"
-        with bound(
-            action=call.message.action,
-            call_id=call.call_id,
-            subject=call.subject.user_id,
-            **_request(call.origin),
-        ):
+        request = {"request_id": call.origin.request_id} if call.origin.request_id else {}
+        with bound(action=call.message.action, call_id=call.call_id, subject=call.subject.user_id, **request):
             try:
                 answer = await proceed(call)
                 outcome = _outcome(call, answer)
@@ -155,10 +151,6 @@ class LogContext:
             extra = {"outcome": outcome, "milliseconds": round(seconds * 1000, 1)}
             kind = "command" if isinstance(call.message, Command) else "query"
             _log.log(level, f"slow {kind}" if slow else kind, extra=extra)
-
-
-def _request(origin: Origin) -> dict[str, str]:
-    return {"request_id": origin.request_id} if origin.request_id else {}
 
 
 def _outcome(call: Call, answer: Answer) -> str:

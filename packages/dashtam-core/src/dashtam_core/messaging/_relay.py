@@ -7,34 +7,32 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any, Final
 
-from dashtam_core.kernel import UnavailableError
+from dashtam_core.kernel import UnavailableCode, UnavailableError
 from dashtam_core.messaging._events import DomainEvent, DurableSubscription
 from dashtam_core.messaging._outbox import Deliveries, Handover
 from dashtam_core.messaging._pipeline import error_code
 
-POLL_SECONDS: Final = 1.0
-MAX_ATTEMPTS: Final = 8
-DELIVERY_SECONDS: Final = 30.0
-"""How long one subscriber may take for one event. A store ends transactions that idle for longer."""
-
-_FIRST_BACKOFF: Final = 1.0
 _LONGEST_BACKOFF: Final = 3600.0
 
 _log: Final = logging.getLogger(__name__)
 
 
 class Relay:
-    """Delivers to the durable subscribers of this process."""
+    """Delivers to the durable subscribers of this process.
+
+    Times are in seconds. `delivery_seconds` is what one subscriber may take for one event: a store ends
+    transactions that idle for longer.
+    """
 
     def __init__(
         self,
         deliveries: Deliveries,
         subscriptions: Iterable[DurableSubscription],
         *,
-        max_attempts: int = MAX_ATTEMPTS,
-        first_backoff: float = _FIRST_BACKOFF,
-        poll_seconds: float = POLL_SECONDS,
-        delivery_seconds: float = DELIVERY_SECONDS,
+        max_attempts: int = 8,
+        first_backoff: float = 1.0,
+        poll_seconds: float = 1.0,
+        delivery_seconds: float = 30.0,
     ) -> None:
         self._deliveries = deliveries
         self._subscribers: dict[str, dict[str, DurableSubscription]] = {}
@@ -43,10 +41,8 @@ class Relay:
             if each.event.__name__ in wanted:
                 raise ValueError(f"{each.name} is registered twice for {each.event.__name__}: give each a name")
             wanted[each.event.__name__] = each
-        self._max_attempts = max_attempts
-        self._first_backoff = first_backoff
-        self._poll_seconds = poll_seconds
-        self._delivery_seconds = delivery_seconds
+        self._max_attempts, self._first_backoff = max_attempts, first_backoff
+        self._poll_seconds, self._delivery_seconds = poll_seconds, delivery_seconds
         self._woken = {name: asyncio.Event() for name in self._subscribers}
         self._running = False
 
@@ -131,10 +127,8 @@ class Relay:
                 if handover is None:
                     return False
                 await self._tell(name, handover)
-        except UnavailableError:
-            raise
         except Exception as error:
-            if handover is None:
+            if handover is None or isinstance(getattr(error, "code", None), UnavailableCode):
                 raise
             # Whatever a subscriber raises is its own: it is told again, and stops nobody else.
             await self._put_off(name, handover, error)
@@ -148,18 +142,10 @@ class Relay:
     async def _put_off(self, name: str, handover: Handover, error: Exception) -> None:
         final = handover.attempt >= self._max_attempts
         retry_in = None if final else self._backoff(handover.attempt)
-        _log.log(
-            logging.ERROR if final else logging.WARNING,
-            "durable subscriber failed for good" if final else "durable subscriber failed",
-            extra={
-                "subscriber": name,
-                "event_name": handover.event.name,
-                "event_id": handover.event.event_id,
-                "attempt": handover.attempt,
-                "retry_in_seconds": retry_in,
-            },
-            exc_info=error,
-        )
+        what = "durable subscriber failed for good" if final else "durable subscriber failed"
+        extra = {"subscriber": name, "event_name": handover.event.name, "event_id": handover.event.event_id}
+        extra |= {"attempt": handover.attempt, "retry_in_seconds": retry_in}
+        _log.log(logging.ERROR if final else logging.WARNING, what, extra=extra, exc_info=error)
         await self._deliveries.failed(handover, name, error_code(error), retry_in=retry_in)
 
     def _backoff(self, attempt: int) -> float:

@@ -8,7 +8,7 @@ from dashtam_core.plugins._hooks import StoreOpener, hookimpl
 
 COMMANDS: Final = (
     *("read", "import", "accounts", "transactions", "holdings", "transfers", "duplicates", "annotate", "export"),
-    *("token", "audit", "events", "plugins"),
+    *("token", "audit", "events", "plugins", "users", "keys"),
 )
 """The commands that Dashtam's own command line has: no plugin takes their place."""
 

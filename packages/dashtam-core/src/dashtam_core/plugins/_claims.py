@@ -15,11 +15,7 @@ from dashtam_core.plugins import _hooks
 
 type Key = tuple[str, Hashable]  # a kind and a name, such as ("store", "sqlite")
 
-_PORTS: Final[Mapping[str, type]] = {
-    "reader": StatementReader,
-    "writer": StatementWriter,
-    "provider": Provider,
-}
+_PORTS: Final[Mapping[str, type]] = {"reader": StatementReader, "writer": StatementWriter, "provider": Provider}
 _ADVICE: Final = "uninstall all but one, or list the one you want in DASHTAM_PLUGINS"
 
 

@@ -135,11 +135,8 @@ class Plugins:
     def warn(self) -> None:
         """A line in the log for each plugin that is left out or used in part."""
         for report in self.broken:
-            said = {
-                "plugin": report.name,
-                "distribution": report.distribution,
-                "why": "; ".join(report.problems),
-            }
+            why = "; ".join(report.problems)
+            said = {"plugin": report.name, "distribution": report.distribution, "why": why}
             _log.warning("plugin used in part" if report.active else "plugin left out", extra=said)
 
     @property
@@ -253,9 +250,8 @@ def _asked[T: Collection[object]](plugin: str, asked: str, trace: list[Any], cal
         ours = isinstance(error, PluginError | pluggy.PluginValidationError)
         raise PluginError(said if ours else f"{asked} failed: {answer}: {said}") from error
     finally:
-        trace.append(
-            {"asked": asked, "milliseconds": round((perf_counter() - started) * 1000, 3), "answer": answer}
-        )
+        milliseconds = round((perf_counter() - started) * 1000, 3)
+        trace.append({"asked": asked, "milliseconds": milliseconds, "answer": answer})
         _log.debug("plugin asked", extra={"plugin": plugin, **trace[-1]}, exc_info=failed)
     return result
 

@@ -10,20 +10,9 @@ from dashtam_core.portfolio._pairing import duplicates, transfers
 
 ROUTES = (*_LISTING_ROUTES, *_DECIDING_ROUTES)
 
+# fmt: off
 __all__ = [
-    "ROUTES",
-    "DecideMatch",
-    "ForgetDecision",
-    "ListMatches",
-    "Match",
-    "MatchKind",
-    "MatchState",
-    "MatchView",
-    "MatchedPair",
-    "Matches",
-    "PortfolioCode",
-    "PortfolioRefused",
-    "duplicates",
-    "match_view",
-    "transfers",
+    "ROUTES", "DecideMatch", "ForgetDecision", "ListMatches", "Match", "MatchKind", "MatchState", "MatchView",
+    "MatchedPair", "Matches", "PortfolioCode", "PortfolioRefused", "duplicates", "match_view", "transfers",
 ]
+# fmt: on

@@ -22,44 +22,33 @@ _UNDECIDED: Final = PortfolioRefused(
 
 
 @attrs.frozen(kw_only=True)
-class DecideMatch(Command[Match, PortfolioRefused]):
+class _OfTwo:
+    permission: ClassVar[Permission] = ACCOUNTS_WRITE
+    resource_type: ClassVar[str] = "match"
+    resource_field: ClassVar[str] = "first"
+    kind: MatchKind
+    first: TransactionId
+    second: TransactionId
+
+
+@attrs.frozen(kw_only=True)
+class DecideMatch(_OfTwo, Command[Match, PortfolioRefused]):
     """Say whether two of your transactions belong together, in place of what you said before in either order.
 
     They need not be suggested. The first of a transfer is the outgoing leg; the second of a confirmed duplicate is
     hidden for as long as that holds.
     """
 
-    permission: ClassVar[Permission] = ACCOUNTS_WRITE
-    resource_type: ClassVar[str] = "match"
-    kind: MatchKind
-    first: TransactionId
-    second: TransactionId
     state: MatchState = attrs.field(validator=attrs.validators.in_(_DECIDED))
-
-    @property
-    def resource_id(self) -> str | None:
-        return str(self.first)
 
 
 @attrs.frozen(kw_only=True)
-class ForgetDecision(Command[None, PortfolioRefused]):
+class ForgetDecision(_OfTwo, Command[None, PortfolioRefused]):
     """Take a decision back: a hidden duplicate is shown again, and the two may be suggested again."""
-
-    permission: ClassVar[Permission] = ACCOUNTS_WRITE
-    resource_type: ClassVar[str] = "match"
-    kind: MatchKind
-    first: TransactionId
-    second: TransactionId
-
-    @property
-    def resource_id(self) -> str | None:
-        return str(self.first)
 
 
 @attrs.frozen
 class _Deciding:
-    """What both handlers do."""
-
     accounts: Accounts
     transactions: Transactions
     matches: Matches
@@ -149,9 +138,8 @@ def _taken(match: Match, decided: Sequence[Match]) -> PortfolioRefused | None:
     taken = {id_ for each in confirmed for id_ in each.ids & match.ids}
     if not taken or match.kind is MatchKind.DUPLICATE or match.state is MatchState.REJECTED:
         return None
-    return PortfolioRefused(
-        PortfolioCode.LEG_TAKEN, f"{min(taken)} is in another confirmed transfer: forget that one first"
-    )
+    why = f"{min(taken)} is in another confirmed transfer: forget that one first"
+    return PortfolioRefused(PortfolioCode.LEG_TAKEN, why)
 
 
 ROUTES: Final = (DecideMatch.handled_by(DecideMatchHandler), ForgetDecision.handled_by(ForgetDecisionHandler))

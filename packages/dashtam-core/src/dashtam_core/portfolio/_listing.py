@@ -7,16 +7,7 @@ from typing import ClassVar, Final, TypedDict
 
 import attrs
 
-from dashtam_core.accounts import (
-    MAX_LIMIT,
-    Account,
-    AccountId,
-    Accounts,
-    TransactionFilter,
-    Transactions,
-    TransactionView,
-    transaction_view,
-)
+from dashtam_core import accounts as model
 from dashtam_core.identity import ACCOUNTS_READ
 from dashtam_core.kernel import DateRange, Failure, Permission, Result, Success
 from dashtam_core.messaging import Query
@@ -35,8 +26,8 @@ class MatchView(TypedDict):
     kind: str
     state: str
     decided_at: str | None
-    first: TransactionView
-    second: TransactionView
+    first: model.TransactionView
+    second: model.TransactionView
 
 
 def match_view(pair: MatchedPair, /) -> MatchView:
@@ -46,8 +37,8 @@ def match_view(pair: MatchedPair, /) -> MatchView:
         "kind": match.kind.value,
         "state": match.state.value,
         "decided_at": None if match.decided_at is None else match.decided_at.isoformat(),
-        "first": transaction_view(pair.first),
-        "second": transaction_view(pair.second),
+        "first": model.transaction_view(pair.first),
+        "second": model.transaction_view(pair.second),
     }
 
 
@@ -69,8 +60,8 @@ class ListMatches(Query[Sequence[MatchedPair], PortfolioRefused]):
 
 @attrs.frozen
 class ListMatchesHandler:
-    accounts: Accounts
-    transactions: Transactions
+    accounts: model.Accounts
+    transactions: model.Transactions
     matches: Matches
 
     async def apply(self, query: ListMatches, /) -> Result[Sequence[MatchedPair], PortfolioRefused]:
@@ -88,7 +79,7 @@ class ListMatchesHandler:
     async def _days(self, query: ListMatches) -> Result[DateRange, PortfolioRefused]:
         first, last = query.from_date, query.to_date
         if last is None:
-            newest = await self.transactions.find(TransactionFilter(), limit=1)
+            newest = await self.transactions.find(model.TransactionFilter(), limit=1)
             last = max((row.posted_date for row in newest), default=first or date.min)
             last = max(last, first or last)
         first = first or _moved(last, 1 - _DAYS)
@@ -101,7 +92,7 @@ class ListMatchesHandler:
     ) -> Result[list[MatchedPair], PortfolioRefused]:
         wanted = [each for each in decided if each.state is query.state]
         ids = {id_ for each in wanted for id_ in each.ids}
-        found = await self.transactions.find(TransactionFilter(transaction_ids=ids, hidden=True))
+        found = await self.transactions.find(model.TransactionFilter(transaction_ids=ids, hidden=True))
         rows = {row.transaction_id: row for row in found}
         return Success([MatchedPair(each, rows[each.first], rows[each.second]) for each in wanted])
 
@@ -110,22 +101,20 @@ class ListMatchesHandler:
     ) -> Result[list[MatchedPair], PortfolioRefused]:
         """Looks a little beyond the days: what lies across their ends would be paired with something else."""
         first, last = _moved(days.start, -PENDING_DAYS), _moved(days.end, PENDING_DAYS)
-        rows = await self.transactions.find(TransactionFilter(from_date=first, to_date=last), limit=_MAX_ROWS + 1)
+        rows = await self.transactions.find(
+            model.TransactionFilter(from_date=first, to_date=last), limit=_MAX_ROWS + 1
+        )
         if len(rows) > _MAX_ROWS:
             return _refused(f"there are more than {_MAX_ROWS:,} transactions in {days.days} days: give fewer days")
-        suggest = transfers if query.kind is MatchKind.TRANSFER else duplicates
+        kind, state = query.kind, MatchState.SUGGESTED
+        suggest = transfers if kind is MatchKind.TRANSFER else duplicates
         pairs = await asyncio.to_thread(suggest, rows, await self._every_account(), decided)
-        suggested = MatchState.SUGGESTED
-        return Success(
-            [
-                MatchedPair(Match(query.kind, one.transaction_id, two.transaction_id, suggested), one, two)
-                for one, two in pairs
-            ]
-        )
+        found = [MatchedPair(Match(kind, a.transaction_id, b.transaction_id, state), a, b) for a, b in pairs]
+        return Success(found)
 
-    async def _every_account(self) -> dict[AccountId, Account]:
-        known: dict[AccountId, Account] = {}
-        while page := await self.accounts.list_accounts(after=max(known, default=None), limit=MAX_LIMIT):
+    async def _every_account(self) -> dict[model.AccountId, model.Account]:
+        known: dict[model.AccountId, model.Account] = {}
+        while page := await self.accounts.list_accounts(after=max(known, default=None), limit=model.MAX_LIMIT):
             known |= {each.account.account_id: each.account for each in page}
         return known
 

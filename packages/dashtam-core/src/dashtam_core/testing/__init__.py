@@ -25,13 +25,14 @@ for _needed in ("pytest", "pytest_asyncio", "hypothesis"):
 
 import pytest  # noqa: E402 - known to be there
 
-_SUITES = "_batches _bus _data _lasting _machine _outbox _people _ports _shared _trail _units samples"
+_SUITES = "_batches _bus _data _identity _lasting _machine _outbox _people _ports _shared _trail _units samples"
 pytest.register_assert_rewrite(*(f"{__name__}.{suite}" for suite in _SUITES.split()))
 
 # ruff: isort: off - asserts are rewritten in what is imported from here on
 from dashtam_core.testing._batches import Counts, ProviderConformance, StatementReaderConformance  # noqa: E402
 from dashtam_core.testing._bus import EventBusConformance  # noqa: E402
 from dashtam_core.testing._conformance import Conformance, needs  # noqa: E402
+from dashtam_core.testing._identity import RateLimiterConformance  # noqa: E402
 from dashtam_core.testing._machine import store_machine  # noqa: E402
 from dashtam_core.testing._ports import (  # noqa: E402
     ClockConformance,
@@ -41,17 +42,10 @@ from dashtam_core.testing._ports import (  # noqa: E402
 )
 from dashtam_core.testing._store import StoreConformance  # noqa: E402
 
+# fmt: off
 __all__ = [
-    "ClockConformance",
-    "Conformance",
-    "Counts",
-    "EventBusConformance",
-    "KeyringConformance",
-    "PersonalVaultConformance",
-    "ProviderConformance",
-    "SignerConformance",
-    "StatementReaderConformance",
-    "StoreConformance",
-    "needs",
-    "store_machine",
+    "ClockConformance", "Conformance", "Counts", "EventBusConformance", "KeyringConformance",
+    "PersonalVaultConformance", "ProviderConformance", "RateLimiterConformance", "SignerConformance",
+    "StatementReaderConformance", "StoreConformance", "needs", "store_machine",
 ]
+# fmt: on

@@ -9,7 +9,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from datetime import UTC, date, datetime
+from datetime import date
 from functools import partial
 from typing import Any, ClassVar, Final, cast
 from uuid import UUID
@@ -21,28 +21,30 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from dashtam_core import accounts as model
 from dashtam_core import audit
-from dashtam_core.identity import ApiToken, ExternalSubject
-from dashtam_core.kernel import Currency, DateRange, UserId, new_id
+from dashtam_core.kernel import Currency, DateRange, Subject, new_id
 from dashtam_core.memory import open_memory_store
 from dashtam_core.messaging import DeadLetter, Handover, KeptAnswer, KeyState, StoredEvent
 from dashtam_core.store import Capability, Store, UnitOfWork
 from dashtam_core.testing import strategies
-from dashtam_core.testing._shared import MANY, BrokenError, fields_of, pages, place_of, said
-from dashtam_core.testing._trail import FAR_AHEAD, PlainSealer, leaves_of, root_of
+from dashtam_core.testing._shared import MANY, BrokenError, fields_of, pages, place_of
+from dashtam_core.testing._trail import FAR_AHEAD, PlainSealer, closed, leaves_of, root_of
+from dashtam_core.testing.samples import ANN, BEN, NOON
 
 type OpenStore = Callable[[], AbstractAsyncContextManager[Store]]
 type _Row = tuple[model.AccountId, bytes, int]
+type _Accounts = Sequence[model.Account]
+type _Entries = Sequence[audit.AuditEntry]
+type _Reported = Sequence[model.BalanceData | model.HoldingData]
 
-_PEOPLE: Final = {name: ExternalSubject(name) for name in ("ann", "ben")}
+_PEOPLE: Final = ANN, BEN
 _EVENTS: Final = ("StatementImported", "UserErased")
 _SUBSCRIBERS: Final = ("index", "mail")
 _LATER: Final = {"at once": 0.0, "later": 3600.0, "never": None}
 _WEEK: Final = DateRange(date(2026, 3, 1), date(2026, 3, 7))
-_NOON: Final = datetime(2026, 3, 1, 12, tzinfo=UTC)
 _TOLD_BY_CLOCKS: Final = {"failed_at", "recorded_at"}
 
-_people: Final = st.sampled_from(sorted(_PEOPLE))
-_user_ids: Final = st.sampled_from([subject.user_id for subject in _PEOPLE.values()])
+_people: Final = st.sampled_from(_PEOPLE)
+_user_ids: Final = st.sampled_from([person.user_id for person in _PEOPLE])
 _places: Final = st.integers(0, 11)
 _limits: Final = st.integers(1, 5)
 _days: Final = st.none() | st.dates(_WEEK.start, _WEEK.end)
@@ -55,15 +57,15 @@ _balances: Final = strategies.balance_data(
     kind=st.sampled_from([model.BalanceKind.LEDGER, model.BalanceKind.LIMIT]),
     amount=strategies.money(currency=Currency("EUR"), min_value=0, max_value=1),
     as_of=st.dates(_WEEK.start, date(2026, 3, 2)),
-    reported_at=st.none() | st.integers(0, 2).map(lambda moment: _NOON.replace(microsecond=moment)),
+    reported_at=st.none() | st.integers(0, 2).map(lambda moment: NOON.replace(microsecond=moment)),
 )
 _holdings: Final = strategies.holding_data(
     security=st.sampled_from([model.SecurityData(name="a"), model.SecurityData()]),
     as_of=st.dates(_WEEK.start, date(2026, 3, 2)),
 )
 _STATES: Final[Sequence[Mapping[str, Any]]] = (
-    {"missing_since": _NOON, "removed_at": None},
-    {"removed_at": _NOON},
+    {"missing_since": NOON, "removed_at": None},
+    {"removed_at": NOON},
     {"superseded_by": model.TransactionId(UUID(int=0))},
     {"superseded_by": None, "removed_at": None, "waits_for": "1"},
     {"dedupe_key": bytes(16)},
@@ -108,8 +110,8 @@ class _StoreMachine(RuleBasedStateMachine):
         self.stores: Sequence[Store] = ()
         self.units: Sequence[UnitOfWork] = ()
         """One of each store while they are open."""
-        self.left: tuple[str, Sequence[UnitOfWork]] = "", ()
-        self.person = ""
+        self.left: Sequence[UnitOfWork] = ()
+        self.person: Subject = ANN
         """Who acts, or did last."""
         self.told = False
         self.sealers = PlainSealer(), PlainSealer()
@@ -117,12 +119,12 @@ class _StoreMachine(RuleBasedStateMachine):
         self.accounts = [model.AccountId(new_id())]
         """Every account that ever was somebody's, after one that never was; and so on."""
         self.ids, self.hashes = [new_id()], [bytes(32)]
-        self.rows: defaultdict[str, frozenset[_Row]] = defaultdict(frozenset)
+        self.rows: defaultdict[Subject, frozenset[_Row]] = defaultdict(frozenset)
         """The transactions that each person has."""
         self.before = frozenset[_Row]()
         self.met: dict[model.TransactionId, model.Transaction] = {}
         """Transactions that somebody had."""
-        self.entries: dict[audit.EntryId, audit.AuditEntry] = {}
+        self.entries: list[audit.AuditEntry] = []
         """The entries that were committed."""
         self.handed: list[audit.AuditEntry] = []
 
@@ -131,16 +133,12 @@ class _StoreMachine(RuleBasedStateMachine):
         some=st.lists(_accounts, max_size=2),
         said=_events,
     )
-    def start(
-        self, pool: Sequence[model.TransactionData], some: Sequence[model.Account], said: Sequence[StoredEvent]
-    ) -> None:
-        async def opened() -> Sequence[Store]:
-            return [await self.opened.enter_async_context(each()) for each in self.openers]
-
-        self.pool, self.stores = pool, self.run(opened())
+    def start(self, pool: Sequence[model.TransactionData], some: _Accounts, said: Sequence[StoredEvent]) -> None:
+        self.pool = pool
+        self.stores = [self.run(self.opened.enter_async_context(opened())) for opened in self.openers]
         self.both(lambda store: store.deliveries.register(dict.fromkeys(_SUBSCRIBERS, _EVENTS)))
-        self.take_in("ann", some, [0, 1, 1, 2], ())
-        self.tell("ann", (), said, flush=False)
+        self.take_in(some, [0, 1, 1, 2], ())
+        self.tell((), said, flush=False)
 
     def teardown(self) -> None:
         try:
@@ -154,13 +152,13 @@ class _StoreMachine(RuleBasedStateMachine):
     def _look_at_everything(self) -> None:
         if self.units:
             self._leave(discard=True)
-        for person in _PEOPLE:
-            self.list_transactions(person, 5, model.TransactionFilter(hidden=True), "", 0)
+        for self.person in _PEOPLE:
+            self.list_transactions(5, model.TransactionFilter(hidden=True), "", 0)
             for place in range(6):
-                self.look(person, 5, place)
+                self.look(5, place)
         self.list_entries(audit.EntryFilter(), 5, 0)
         self.seal(MANY, sweep=True)
-        self._dead_letters()
+        self.both(_dead)
         for to in _SUBSCRIBERS:
             taken = partial(_delivered, to=to, ending="delivered", some=(), entries=())
             while self.both(taken):
@@ -173,32 +171,29 @@ class _StoreMachine(RuleBasedStateMachine):
         """What the stores answer, which is one and the same."""
         return _same([self.run(ask(store)) for store in self.stores])
 
-    def work[T](self, person: str, job: Callable[[UnitOfWork], Awaitable[T]]) -> T:
-        """Does it in the units that are open, or in some of this person's for itself, which are committed."""
-        alone = not self.units
-        if alone:
-            self._enter(person)
-        answer = _same([self.run(job(unit)) for unit in self.units])
-        if alone:
-            left = self.left
-            self._leave()
-            self.left = left
+    def work[T](self, job: Callable[[UnitOfWork], Awaitable[T]]) -> T:
+        """Does it in the units that are open, or in some for itself, which are committed."""
+        if self.units:
+            return _same([self.run(job(unit)) for unit in self.units])
+        self._enter()
+        answer = self.work(job)
+        self._leave()
         return answer
 
-    def refuse(self, person: str, job: Callable[[UnitOfWork], Awaitable[None]]) -> None:
+    def refuse(self, job: Callable[[UnitOfWork], Awaitable[None]]) -> None:
         """Both stores raise, which ends their units as any exception does."""
         if not self.units:
-            self._enter(person)
+            self._enter()
         for unit in self.units:
             with pytest.raises(Exception):  # noqa: B017, PT011 - each store has its own way to refuse
                 self.run(job(unit))
         self._leave(BrokenError())
 
-    def _enter(self, person: str, left: Sequence[UnitOfWork] = ()) -> None:
-        self.units = left or [store.unit_of_work(_PEOPLE[person]) for store in self.stores]
+    def _enter(self, left: Sequence[UnitOfWork] = ()) -> None:
+        self.units = left or [store.unit_of_work(self.person) for store in self.stores]
         for unit in self.units:
             self.run(self.entered.enter_async_context(unit))
-        self.person, self.before, self.told = person, self.rows[person], False
+        self.before, self.told = self.rows[self.person], False
 
     def _leave(self, error: Exception | None = None, *, discard: bool = False) -> None:
         for unit in self.units if discard else ():
@@ -207,53 +202,43 @@ class _StoreMachine(RuleBasedStateMachine):
         if error is not None or discard:
             self.rows[self.person] = self.before
         else:
-            self._recorded(self.handed)
+            self.entries += self.handed
         self.handed.clear()
-        self.left, self.units = (self.person, self.units), ()
-
-    def _acting(self, person: str) -> UserId:
-        return _PEOPLE[self.person if self.units else person].user_id
-
-    def _recorded(self, entries: Sequence[audit.AuditEntry]) -> None:
-        self.entries |= {each.entry_id: each for each in entries}
+        self.left, self.units = self.units, ()
 
     # -- units of work -------------------------------------------------------------------------------------------
 
-    def is_inside(self) -> bool:
-        return bool(self.units)
-
     @precondition(lambda self: not self.units)
     @rule(person=_people)
-    def enter(self, person: str) -> None:
-        self._enter(person)
+    def enter(self, person: Subject) -> None:
+        self.person = person
+        self._enter()
 
-    @precondition(lambda self: self.left[0] and not self.units)
+    @precondition(lambda self: self.left and not self.units)
     @rule()
     def enter_again(self) -> None:
-        self._enter(*self.left)
+        self._enter(self.left)
 
     # One rule for each ending, without arguments: of those Hypothesis is fondest.
 
-    @precondition(is_inside)
+    @precondition(lambda self: self.units)
     @rule()
     def commit(self) -> None:
         self._leave()
 
-    @precondition(is_inside)
+    @precondition(lambda self: self.units)
     @rule()
     def discard(self) -> None:
         self._leave(discard=True)
 
-    @precondition(is_inside)
+    @precondition(lambda self: self.units)
     @rule()
     def fail(self) -> None:
         self._leave(BrokenError())
 
-    @rule(person=_people, entries=_entries, said=_events, flush=st.booleans())
-    def tell(
-        self, person: str, entries: Sequence[audit.AuditEntry], said: Sequence[StoredEvent], *, flush: bool
-    ) -> None:
-        events = [attrs.evolve(each, user_id=self._acting(person)) for each in said]
+    @rule(entries=_entries, said=_events, flush=st.booleans())
+    def tell(self, entries: _Entries, said: Sequence[StoredEvent], *, flush: bool) -> None:
+        events = [attrs.evolve(each, user_id=self.person.user_id) for each in said]
 
         async def job(unit: UnitOfWork) -> None:
             _hand_over(unit, entries)
@@ -262,32 +247,25 @@ class _StoreMachine(RuleBasedStateMachine):
                 await unit.flush()
 
         self.handed += entries
-        self.work(person, job)
+        self.work(job)
         self.told = True
 
     # -- what a person has ---------------------------------------------------------------------------------------
 
     @rule(
-        person=_people,
         some=st.lists(_accounts, max_size=2),
         picks=st.lists(_places, max_size=5),
         said=st.lists(_balances | _holdings, max_size=3),
     )
-    def take_in(
-        self,
-        person: str,
-        some: Sequence[model.Account],
-        picks: Sequence[int],
-        said: Sequence[model.BalanceData | model.HoldingData],
-    ) -> None:
+    def take_in(self, some: _Accounts, picks: Sequence[int], said: _Reported) -> None:
         """As an import does, the same accounts and rows again and again."""
-        found = self.work(person, lambda unit: unit.accounts.add_accounts(some))
+        found = self.work(lambda unit: unit.accounts.add_accounts(some))
         assert [_known_by(each) for each in found] == [_known_by(each) for each in some]
         self.accounts += [each.account_id for each in found]
         rows, known = {each.account_id: self._rows(picks) for each in found}, self.rows[self.person]
         new = {id_: {(id_, row.dedupe_key, row.occurrence) for row in rows[id_]} - known for id_ in rows}
         document_id = model.DocumentId(_nth(self.ids, len(picks)))
-        added = self.work(person, lambda unit: unit.transactions.add(document_id, rows))
+        added = self.work(lambda unit: unit.transactions.add(document_id, rows))
         assert dict(added) == {id_: len(each) for id_, each in new.items()}, "just what is new is added"
         self.rows[self.person] = known.union(*new.values())
 
@@ -295,23 +273,20 @@ class _StoreMachine(RuleBasedStateMachine):
             for id_ in rows:
                 await _report(unit, id_, said)
 
-        self.work(person, job)
+        self.work(job)
 
     def _rows(self, picks: Sequence[int]) -> Sequence[model.KeyedTransaction]:
         return list(model.keyed([_nth(self.pool, pick) for pick in picks]))
 
     @rule(
-        person=_people,
         place=_places,
         pick=_places,
         state=st.sampled_from(_STATES),
         note=st.none() | strategies.annotations(splits=()),
     )
-    def rework(
-        self, person: str, place: int, pick: int, state: Mapping[str, Any], note: model.Annotation | None
-    ) -> None:
+    def rework(self, place: int, pick: int, state: Mapping[str, Any], note: model.Annotation | None) -> None:
         """As corrections and people do; a row that is another's or gone is refused, and so is a key in use."""
-        mine = self.work(person, lambda unit: unit.transactions.find(model.TransactionFilter(hidden=True)))
+        mine = self.work(lambda unit: unit.transactions.find(model.TransactionFilter(hidden=True)))
         self.met |= {each.transaction_id: each for each in mine}
         if not self.met:
             return
@@ -326,26 +301,23 @@ class _StoreMachine(RuleBasedStateMachine):
                 await unit.transactions.annotate(attrs.evolve(note, transaction_id=row.transaction_id))
 
         if row not in mine or (note is None and _key_of(new) in others):
-            self.refuse(person, job)
+            self.refuse(job)
             return
-        self.work(person, job)
+        self.work(job)
         self.rows[self.person] = others | {_key_of(row if note else new)}
 
     @rule(
-        person=_people,
         place=_places,
         days=strategies.date_ranges(min_value=_WEEK.start, max_value=_WEEK.end),
         picks=st.lists(_places, max_size=2),
     )
-    def mark_missing(self, person: str, place: int, days: DateRange, picks: Sequence[int]) -> None:
+    def mark_missing(self, place: int, days: DateRange, picks: Sequence[int]) -> None:
         sent = {(row.dedupe_key, row.occurrence) for row in self._rows(picks)}
-        of, at = _nth(self.accounts, place), _NOON.replace(microsecond=place)
-        self.work(person, lambda unit: unit.transactions.mark_missing(of, days, sent, at))
+        of, at = _nth(self.accounts, place), NOON.replace(microsecond=place)
+        self.work(lambda unit: unit.transactions.mark_missing(of, days, sent, at))
 
-    @rule(person=_people, place=_places, pick=_places, said=st.none() | _balances | _holdings)
-    def trespass(
-        self, person: str, place: int, pick: int, said: model.BalanceData | model.HoldingData | None
-    ) -> None:
+    @rule(place=_places, pick=_places, said=st.none() | _balances | _holdings)
+    def trespass(self, place: int, pick: int, said: model.BalanceData | model.HoldingData | None) -> None:
         """Nothing hangs on an account of somebody else's, nor on one that is gone."""
         account_id = _nth(self.accounts, place)
         rows = {account_id: self._rows([pick])}
@@ -356,58 +328,48 @@ class _StoreMachine(RuleBasedStateMachine):
             else:
                 await _report(unit, account_id, [said])
 
-        if self.work(person, lambda unit: unit.accounts.find_account(account_id)) is None:
-            self.refuse(person, job)
+        if self.work(lambda unit: unit.accounts.find_account(account_id)) is None:
+            self.refuse(job)
 
-    @rule(
-        person=_people,
-        thing=strategies.import_documents(sha256=_hashes) | strategies.api_tokens() | strategies.person_keys(),
-    )
-    def add(self, person: str, thing: model.ImportDocument | ApiToken | audit.PersonKey) -> None:
+    @rule(thing=strategies.import_documents(sha256=_hashes) | strategies.person_keys())
+    def add(self, thing: model.ImportDocument | audit.PersonKey) -> None:
         match thing:
             case model.ImportDocument():
-                self.work(person, lambda unit: unit.documents.add(thing, thing.sha256))
-                known = self.work(person, lambda unit: unit.documents.find(thing.sha256))
+                self.work(lambda unit: unit.documents.add(thing, thing.sha256))
+                known = self.work(lambda unit: unit.documents.find(thing.sha256))
                 assert known is not None
                 told = attrs.evolve(thing, document_id=known.document_id)
-                self.work(person, lambda unit: unit.documents.change(told))
+                self.work(lambda unit: unit.documents.change(told))
                 self.ids.append(thing.document_id)
                 self.hashes.append(thing.sha256)
-            case ApiToken():
-                mine = attrs.evolve(thing, user_id=self._acting(person), token_hash=thing.token_id.bytes * 2)
-                self.work(person, lambda unit: unit.tokens.add(mine))
-                self.hashes.append(mine.token_hash)
             case audit.PersonKey():
-                self.work(person, lambda unit: unit.person_keys.add(thing))
+                self.work(lambda unit: unit.person_keys.add(thing))
                 self.ids.append(thing.key_id)
 
-    @rule(person=_people, command=_words, key=_words, kept=st.none() | strategies.kept_answers())
-    def claim(self, person: str, command: str, key: str, kept: KeptAnswer | None) -> None:
+    @rule(command=_words, key=_words, kept=st.none() | strategies.kept_answers())
+    def claim(self, command: str, key: str, kept: KeptAnswer | None) -> None:
         async def job(unit: UnitOfWork) -> KeptAnswer | KeyState:
             claimed = await unit.answers.claim(command, key)
             if kept is not None and claimed is KeyState.FREE:
                 await unit.answers.keep(command, key, kept)
             return claimed
 
-        self.work(person, job)
+        self.work(job)
 
     @precondition(lambda self: any(self.rows.values()) and not (self.units and self.told))
-    @rule(person=_people)
-    def erase(self, person: str) -> None:
-        erased = self.work(person, lambda unit: unit.people.erase())
+    @rule()
+    def erase(self) -> None:
+        erased = self.work(lambda unit: unit.people.erase())
         assert erased["transactions"] == len(self.rows[self.person])
         self.rows[self.person] = frozenset()
 
     @rule(
-        person=_people,
         limit=_limits,
         wanted=st.builds(model.TransactionFilter, from_date=_days, to_date=_days, hidden=st.booleans()),
         by=st.sampled_from(["", "account_id", "transaction_ids", "keys", "document_id", "status", "waiting"]),
         place=_places,
     )
-    def list_transactions(
-        self, person: str, limit: int, wanted: model.TransactionFilter, by: str, place: int
-    ) -> None:
+    def list_transactions(self, limit: int, wanted: model.TransactionFilter, by: str, place: int) -> None:
         known: dict[str, Any] = {
             "account_id": _nth(self.accounts, place),
             "transaction_ids": [*self.met][:place],
@@ -421,14 +383,14 @@ class _StoreMachine(RuleBasedStateMachine):
         async def job(unit: UnitOfWork) -> list[Any]:
             return await pages(partial(unit.transactions.find, wanted), limit)
 
-        found = [_key_of(each) for each in self.work(person, job)]
+        found = [_key_of(each) for each in self.work(job)]
         assert len(found) == len(set(found)), "a transaction is there once"
         kept = {row for row in self.rows[self.person] if wanted.account_id in {None, row[0]}}
         whole = attrs.evolve(wanted, account_id=None) == model.TransactionFilter(hidden=True)
         assert kept == {*found} if whole else kept >= {*found}, "and none is ever lost"
 
-    @rule(person=_people, limit=_limits, place=_places)
-    def look(self, person: str, limit: int, place: int) -> None:
+    @rule(limit=_limits, place=_places)
+    def look(self, limit: int, place: int) -> None:
         """At the accounts, and for one thing of every other kind, which may be another's or gone."""
         account_id, sought, id_ = _nth(self.accounts, place), _nth(self.hashes, place), _nth(self.ids, place)
 
@@ -441,38 +403,34 @@ class _StoreMachine(RuleBasedStateMachine):
                 await unit.documents.get(model.DocumentId(id_)),
                 await unit.documents.content(model.DocumentId(id_)),
                 await unit.documents.find(sought),
-                await unit.tokens.find(sought),
                 await unit.person_keys.current(),
                 await unit.person_keys.find(id_),
             )
 
-        keys = [_known_by(each.account) for each in self.work(person, job)[0]]
+        keys = [_known_by(each.account) for each in self.work(job)[0]]
         assert len(keys) == len(set(keys)), "an account is there once"
 
     # -- the audit trail -----------------------------------------------------------------------------------------
 
     @rule(entries=_entries)
-    def record(self, entries: Sequence[audit.AuditEntry]) -> None:
+    def record(self, entries: _Entries) -> None:
         self.both(lambda store: store.audit.record(entries))
-        self._recorded(entries)
+        self.entries += entries
 
     @rule(wanted=_wanted_entries, limit=_limits, cut=_places)
     def list_entries(self, wanted: audit.EntryFilter, limit: int, cut: int) -> None:
         found = self.both(lambda store: _listed(store, wanted, limit, cut))
         asked = [(name, getattr(wanted, name)) for name in ("user_id", "action", "phase")]
-        assert {each.entry_id for each in found} == {
-            each.entry_id
-            for each in self.entries.values()
-            if all(value in {None, getattr(each, name)} for name, value in asked)
-        }, "a committed entry is there for ever"
+        kept = [each for each in self.entries if all(v in {None, getattr(each, name)} for name, v in asked)]
+        assert {each.entry_id for each in found} == {each.entry_id for each in kept}, "they are there for ever"
 
     @rule(limit=_limits, sweep=st.booleans())
     def seal(self, limit: int, *, sweep: bool) -> None:
         if sweep:
-            ended = {each.attempt_id for each in self.entries.values() if each.phase.ends}
-            closings = [_closed(each) for each in self.entries.values() if each.attempt_id not in ended]
-            assert self.both(lambda store: store.audit.sweep(_closed, before=FAR_AHEAD)) == len(closings)
-            self._recorded(closings)
+            ended = {each.attempt_id for each in self.entries if each.phase.ends}
+            closings = [closed(each) for each in self.entries if each.attempt_id not in ended]
+            assert self.both(lambda store: store.audit.sweep(closed, before=FAR_AHEAD)) == len(closings)
+            self.entries += closings
         known = zip(self.stores, self.sealers, strict=True)
         _, size, unsealed = _same([self.run(_sealed(store, sealer, limit)) for store, sealer in known])
         assert size + unsealed == len(self.entries), "each committed entry is sealed, or waits for it"
@@ -493,22 +451,17 @@ class _StoreMachine(RuleBasedStateMachine):
 
     @precondition(waiting)
     @rule(to=_subscribers, ending=_endings, some=st.lists(_accounts, max_size=1), entries=_entries)
-    def deliver(
-        self, to: str, ending: str, some: Sequence[model.Account], entries: Sequence[audit.AuditEntry]
-    ) -> None:
+    def deliver(self, to: str, ending: str, some: _Accounts, entries: _Entries) -> None:
         told = self.both(lambda store: _delivered(store, to, ending, some, entries))
-        self._recorded(entries if told and ending == "delivered" else ())
+        self.entries += entries if told and ending == "delivered" else ()
 
     @precondition(delivers)
     @rule(place=st.none() | _places)
     def retry(self, place: int | None) -> None:
-        dead = self._dead_letters()
-        event_id = _nth(dead, place).event.event_id if dead and place is not None else None
+        letters, *_ = self.both(_dead)
+        event_id = _nth(letters, place).event.event_id if letters and place is not None else None
         self.both(lambda store: store.deliveries.retry(event_id))
-        self._dead_letters()
-
-    def _dead_letters(self) -> Sequence[DeadLetter]:
-        return self.both(_dead)[0]
+        self.both(_dead)
 
 
 def _nth[T](some: Sequence[T], place: int) -> T:
@@ -542,24 +495,16 @@ def _key_of(row: model.Transaction) -> _Row:
     return row.account_id, row.dedupe_key, row.occurrence
 
 
-async def _report(
-    unit: UnitOfWork, of: model.AccountId, said: Sequence[model.BalanceData | model.HoldingData]
-) -> None:
+async def _report(unit: UnitOfWork, of: model.AccountId, said: _Reported) -> None:
     balances = [each for each in said if isinstance(each, model.BalanceData)]
     holdings = [each for each in said if isinstance(each, model.HoldingData)]
     await unit.accounts.add_balances([model.Balance(account_id=of, **fields_of(each)) for each in balances])
     await unit.accounts.add_holdings([model.Holding(account_id=of, **fields_of(each)) for each in holdings])
 
 
-def _hand_over(unit: UnitOfWork, entries: Sequence[audit.AuditEntry]) -> None:
+def _hand_over(unit: UnitOfWork, entries: _Entries) -> None:
     for each in entries:
         unit.trail.add(each)
-
-
-def _closed(attempt: audit.AuditEntry) -> audit.AuditEntry:
-    """The outcome of an attempt that has none, with the same id in both stores."""
-    fields: dict[str, Any] = {"entry_id": UUID(int=attempt.entry_id.int ^ 1), "phase": audit.Phase.INDETERMINATE}
-    return audit.AuditEntry(**said(attempt, audit.AuditEntry) | fields)
 
 
 async def _listed(store: Store, wanted: audit.EntryFilter, limit: int, cut: int) -> list[audit.RecordedEntry]:
@@ -593,7 +538,7 @@ async def _sealed(store: Store, sealer: PlainSealer, limit: int) -> tuple[int | 
 
 
 async def _delivered(
-    store: Store, to: str, ending: str, some: Sequence[model.Account], entries: Sequence[audit.AuditEntry]
+    store: Store, to: str, ending: str, some: _Accounts, entries: _Entries
 ) -> tuple[StoredEvent, int] | None:
     """Which event came, and at which attempt. It makes accounts and entries, unless the delivery fails."""
     while (await store.deliveries.lag()).held_back:  # noqa: ASYNC110 - by the server's own work: nobody tells its end
@@ -614,9 +559,7 @@ async def _delivered(
     return handover.event, handover.attempt
 
 
-async def _act(
-    unit: UnitOfWork, ending: str, some: Sequence[model.Account], entries: Sequence[audit.AuditEntry]
-) -> None:
+async def _act(unit: UnitOfWork, ending: str, some: _Accounts, entries: _Entries) -> None:
     await unit.accounts.add_accounts(some)
     _hand_over(unit, entries)
     if ending in _LATER:
@@ -630,8 +573,6 @@ async def _dead(store: Store) -> tuple[Sequence[DeadLetter], int, int, bool]:
     whole = list(await store.deliveries.dead(limit=MANY))
     assert [each.failed_at for each in whole] == sorted((each.failed_at for each in whole), reverse=True)
     assert len(await store.deliveries.dead(limit=2)) == len(whole[:2])
-    letters, lag = (
-        sorted(whole, key=lambda each: (each.event.event_id, each.subscriber)),
-        await store.deliveries.lag(),
-    )
+    letters = sorted(whole, key=lambda each: (each.event.event_id, each.subscriber))
+    lag = await store.deliveries.lag()
     return letters, lag.waiting, lag.dead, lag.oldest_seconds > 0

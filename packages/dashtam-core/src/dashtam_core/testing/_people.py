@@ -1,4 +1,4 @@
-"""What every store keeps for a person beside their data: kept answers and keys; and how all of it is erased."""
+"""What every store keeps for a person beside their data: decisions, kept answers, keys; and how all is erased."""
 
 import asyncio
 from collections import Counter
@@ -7,25 +7,19 @@ from contextlib import suppress
 import attrs
 import pytest
 
+from dashtam_core.accounts import TransactionId
 from dashtam_core.audit import PersonKey
 from dashtam_core.kernel import Subject, new_id
 from dashtam_core.messaging import KeptAnswer, KeyState
+from dashtam_core.portfolio import Match, MatchKind, MatchState
 from dashtam_core.store import Store
 from dashtam_core.testing._conformance import Conformance
 from dashtam_core.testing._outbox import give_up, heard
-from dashtam_core.testing._shared import (
-    ALL,
-    NOTHING,
-    BrokenError,
-    names_of,
-    overviews,
-    seen,
-    within,
-    write_everything,
-)
+from dashtam_core.testing._shared import ALL, NOTHING, BrokenError, names_of, overviews, seen, write_everything
 from dashtam_core.testing.samples import (
     ANN,
     BEN,
+    NOON,
     TEXTS,
     account,
     actions_of,
@@ -39,7 +33,7 @@ from dashtam_core.testing.samples import (
     row,
     rows_of,
     tell,
-    token,
+    within,
 )
 
 KEY = "8e03978e-40d5-43e8-bc93-6894a57f9324"
@@ -69,8 +63,52 @@ async def erase(store: Store) -> dict[str, int]:
     return dict(await within(store, ANN, lambda unit: unit.people.erase()))
 
 
-class AnswerPromises(Conformance):
-    """A key is answered once, and remembers how."""
+class PersonPromises(Conformance):
+    """Decisions, answers and keys are their person's alone; whoever is erased leaves nothing but the trail."""
+
+    # -- decisions -----------------------------------------------------------------------------------------------
+
+    @pytest.fixture
+    async def match(self, store: Store) -> Match:
+        """A decision about two rows of Ann's, kept."""
+        (one,) = await have(store, ANN, account("one"))
+        await add(store, ANN, one, row("a"), row("b", day=2))
+        two, first = [each.transaction_id for each in await rows_of(store, ANN)]
+        match = Match(MatchKind.TRANSFER, first, two, MatchState.CONFIRMED, NOON)
+        await within(store, ANN, lambda unit: unit.matches.keep(match))
+        return match
+
+    async def test_a_decision_is_kept_and_replaced(self, store: Store, match: Match) -> None:
+        """One decision for a kind and two rows in their order: the last, to the microsecond."""
+        turned = attrs.evolve(match, first=match.second, second=match.first)
+        rejected = attrs.evolve(match, state=MatchState.REJECTED)
+        async with store.unit_of_work(ANN) as unit:
+            for each in (turned, rejected, attrs.evolve(match, kind=MatchKind.DUPLICATE)):
+                await unit.matches.keep(each)
+        async with store.unit_of_work(ANN) as unit:
+            assert list(await unit.matches.find(MatchKind.TRANSFER)) == [rejected, turned]
+            assert [each.state for each in await unit.matches.find(MatchKind.DUPLICATE)] == [match.state]
+
+    async def test_a_decision_is_forgotten(self, store: Store, match: Match) -> None:
+        """What was dropped is gone, the second time there is nothing to drop, and a rollback brings it back."""
+        for discarded, known in ((True, True), (False, True), (False, False)):
+            async with store.unit_of_work(ANN) as unit:
+                assert await unit.matches.drop(match.kind, match.first, match.second) is known
+                assert list(await unit.matches.find(match.kind)) == []
+                if discarded:
+                    unit.discard()
+
+    async def test_a_decision_is_of_ones_own_rows(self, store: Store, match: Match) -> None:
+        """Nobody decides about rows of another person or of nobody, or sees or drops another's decision."""
+        for person, odd in ((BEN, match), (ANN, attrs.evolve(match, second=TransactionId(new_id())))):
+            with pytest.raises(LookupError):
+                async with store.unit_of_work(person) as unit:
+                    await unit.matches.keep(odd)
+        async with store.unit_of_work(BEN) as unit:
+            assert list(await unit.matches.find(match.kind)) == []
+            assert not await unit.matches.drop(match.kind, match.first, match.second)
+
+    # -- answers -------------------------------------------------------------------------------------------------
 
     @pytest.mark.parametrize("key", [KEY, "x", ODD_KEY])
     async def test_a_kept_answer_comes_back_as_it_was(self, store: Store, key: str) -> None:
@@ -80,37 +118,30 @@ class AnswerPromises(Conformance):
         assert [await claim(store, ANN, key=key) for _ in range(2)] == [KEPT, KEPT]
 
     async def test_a_key_is_one_persons_for_one_command(self, store: Store) -> None:
-        """The same key of another person or for another command is free, and so is another key."""
+        """The same key of another person or for another command is free, and so is another key, also at once."""
         await keep(store, ANN)
-        assert await claim(store, BEN) is KeyState.FREE
-        assert await claim(store, ANN, command="export") is KeyState.FREE
-        assert await claim(store, ANN, key=KEY.upper()) is KeyState.FREE
+        others = ((BEN, "import", KEY), (ANN, "export", KEY), (ANN, "import", KEY.upper()), (ANN, "import", "1"))
+        claims = await asyncio.gather(*(claim(store, *each) for each in others))
+        assert claims == [KeyState.FREE] * len(others)
         his = KeptAnswer(bytes(32), "2")
         await keep(store, BEN, his)
         assert (await claim(store, ANN), await claim(store, BEN)) == (KEPT, his)
 
-    async def test_a_claim_alone_keeps_nothing(self, store: Store) -> None:
-        """A key that was claimed and not answered is free for the next, also after its unit was undone."""
-        assert await claim(store, ANN) is KeyState.FREE
-        for discarded in (True, False):
+    async def test_an_answer_is_kept_with_the_change(self, store: Store) -> None:
+        """A claim unanswered or undone leaves its key free; a unit that is entered again finds what it kept."""
+        unit = store.unit_of_work(ANN)
+        for ending in ("claim", "discard", "raise", "keep"):
+            assert await claim(store, ANN) is KeyState.FREE
             with suppress(BrokenError):
-                async with store.unit_of_work(ANN) as unit:
+                async with unit:
                     claims = [await unit.answers.claim("import", KEY) for _ in range(2)]
                     assert claims == [KeyState.FREE] * 2
-                    await unit.answers.keep("import", KEY, KEPT)
-                    if not discarded:
+                    if ending != "claim":
+                        await unit.answers.keep("import", KEY, KEPT)
+                    if ending == "discard":
+                        unit.discard()
+                    if ending == "raise":
                         raise BrokenError
-                    unit.discard()
-        assert await claim(store, ANN) is KeyState.FREE
-
-    async def test_an_answer_is_kept_with_the_change(self, store: Store) -> None:
-        """A unit of work that is entered again finds what it kept the first time."""
-        unit = store.unit_of_work(ANN)
-        async with unit:
-            assert await unit.answers.claim("import", KEY) is KeyState.FREE
-        async with unit:
-            assert await unit.answers.claim("import", KEY) is KeyState.FREE
-            await unit.answers.keep("import", KEY, KEPT)
         async with unit:
             assert await unit.answers.claim("import", KEY) == KEPT
 
@@ -131,15 +162,7 @@ class AnswerPromises(Conformance):
         assert all(each in {KeyState.FREE, KeyState.HELD} or each == KEPT for each in answers)
         assert len(await names_of(store, ANN)) == 1
 
-    async def test_different_keys_do_not_hold_each_other(self, store: Store) -> None:
-        """Only the same key of the same person and command can be held."""
-        keys = [(ANN, "import", "1"), (ANN, "import", "2"), (ANN, "export", "1"), (BEN, "import", "1")]
-        claims = await asyncio.gather(*(claim(store, *each) for each in keys))
-        assert claims == [KeyState.FREE] * len(keys)
-
-
-class KeyPromises(Conformance):
-    """A person has one key, and nobody else has it."""
+    # -- keys ----------------------------------------------------------------------------------------------------
 
     async def test_the_first_key_counts(self, store: Store) -> None:
         """There is none at first, nor after one was undone; whoever comes second gets the first one's."""
@@ -151,36 +174,29 @@ class KeyPromises(Conformance):
             assert await unit.person_keys.current() is None
             assert await unit.person_keys.add(first) == first
             assert await unit.person_keys.add(second) == first
-        async with store.unit_of_work(ANN) as unit:
-            assert await unit.person_keys.add(second) == first
+        assert await within(store, ANN, lambda unit: unit.person_keys.add(second)) == first
         assert await keys_of(store, ANN, first, second) == [first, first, None]
 
-    async def test_a_key_is_its_persons_alone(self, store: Store) -> None:
-        """Another person neither finds it nor counts it as theirs."""
-        hers, his = PersonKey(new_id(), b"hers"), PersonKey(new_id(), b"his")
-        await within(store, ANN, lambda unit: unit.person_keys.add(hers))
-        assert await keys_of(store, BEN, hers) == [None, None]
-        assert await within(store, BEN, lambda unit: unit.person_keys.add(his)) == his
-
     async def test_keys_made_at_once_are_one(self, store: Store) -> None:
-        """Of many who make the person's first key at once, all get the same."""
+        """Of many who make the person's first key at once, all get the same, and nobody else has or finds it."""
 
         async def make(number: int) -> PersonKey:
             key = PersonKey(new_id(), bytes([number]))
             return await within(store, ANN, lambda unit: unit.person_keys.add(key))
 
-        keys = await asyncio.gather(*map(make, range(8)))
-        assert await keys_of(store, ANN) * 8 == keys
+        hers, *others = await asyncio.gather(*map(make, range(8)))
+        assert {*others, *await keys_of(store, ANN)} == {hers}
+        assert await keys_of(store, BEN, hers) == [None, None]
+        his = PersonKey(new_id(), b"his")
+        assert await within(store, BEN, lambda unit: unit.person_keys.add(his)) == his
 
-
-class ErasurePromises(Conformance):
-    """Nothing is left of whoever is erased but the trail, and nobody else is touched."""
+    # -- erasure -------------------------------------------------------------------------------------------------
 
     async def _have_two_people(self, store: Store) -> PersonKey:
         key = PersonKey(new_id(), b"key")
         for person in (ANN, BEN):
             async with store.unit_of_work(person) as unit:
-                await write_everything(unit, person)
+                await write_everything(unit)
                 unit.trail.add(entry(user_id=person.user_id))
             await keep(store, person)
         (more,) = await have(store, ANN, account("more"))
@@ -190,19 +206,17 @@ class ErasurePromises(Conformance):
             await unit.accounts.add_balances([balance(more, "1", day) for day in (1, 2)])
             assert await unit.documents.add(document("2"))
             assert await unit.documents.add(document("3"))
-            await unit.tokens.add(token(ANN, "2"))
         return key
 
     async def test_everything_of_a_person_is_erased_and_counted(self, store: Store) -> None:
-        """Accounts, transactions, balances, documents and tokens are counted, all else goes too; others' stay."""
+        """Accounts, transactions, balances and documents are counted, all else goes too; others' stay."""
         key = await self._have_two_people(store)
-        noted, one = (await rows_of(store, ANN))[-2:], (await overviews(store, ANN))[0].account
+        noted, one = ((await rows_of(store, ANN))[-2:], (await overviews(store, ANN))[0].account)
         paper = await within(store, ANN, lambda unit: unit.documents.find(document().sha256))
-        assert await erase(store) == {"accounts": 2, "transactions": 5, "balances": 3, "documents": 3, "tokens": 2}
+        assert await erase(store) == {"accounts": 2, "transactions": 5, "balances": 3, "documents": 3, "tokens": 0}
         assert (await seen(store, ANN), await seen(store, BEN)) == (NOTHING, ALL)
         assert (await claim(store, ANN), await claim(store, BEN)) == (KeyState.FREE, KEPT)
         assert await keys_of(store, ANN, key) == [None, None]
-        assert await within(store, ANN, lambda unit: unit.tokens.find(token(ANN, "2").token_hash)) is None
         assert await actions_of(store, user_id=ANN.user_id) == ["open"]
         assert paper is not None
         async with store.unit_of_work(ANN) as unit:
@@ -210,7 +224,22 @@ class ErasurePromises(Conformance):
             rows = [attrs.evolve(row(f"{each.description}"), transaction_id=each.transaction_id) for each in noted]
             await unit.transactions.add(None, {one.account_id: rows})
             assert await unit.documents.add(paper)
-        assert await seen(store, ANN) == [1, 2, 1, 0, 0, 0, 0], "nothing comes back with the ids of then"
+        assert await seen(store, ANN) == [1, 2, 1, 0, 0, 0], "nothing comes back with the ids of then"
+
+    async def test_a_person_is_told_what_would_be_erased(self, store: Store) -> None:
+        """Every row of theirs, nobody else's, and the trail; but no key. Once they are erased, the trail alone."""
+        key = await self._have_two_people(store)
+        await store.deliveries.register({"mail": ["Noted"]})
+        await tell(store, event("waiting"), event("unwanted", BEN))
+        told = await within(store, ANN, lambda unit: unit.people.export())
+        assert sorted(len(rows) for rows in told.values() if len(rows) > 1) == [2, 3, 3, 5]
+        for text in ("account more", "tea", "march.ofx", "mine", KEY, "waiting", "open"):
+            assert text in str(told)
+        for gone in (key.wrapped, BEN.user_id, "unwanted"):
+            assert str(gone) not in str(told)
+        await erase(store)
+        told = await within(store, ANN, lambda unit: unit.people.export())
+        assert [row["action"] for rows in told.values() for row in rows] == ["open"]
 
     async def test_what_waits_to_be_told_of_a_person_is_erased(self, store: Store) -> None:
         """Events of theirs, dead letters too, are gone; the erasure's own is told, and everybody else's."""
@@ -252,9 +281,7 @@ class ErasurePromises(Conformance):
                 unit.outbox.add([event("gone", name="UserErased")])
                 unit.trail.add(entry("erase_user"))
             assert len(await hear_all(store, "watch")) == 1
-        assert await erase(store) == dict.fromkeys(
-            ("accounts", "transactions", "balances", "documents", "tokens"), 0
-        )
+        assert set((await erase(store)).values()) == {0}
         assert await actions_of(store, user_id=ANN.user_id) == ["open", "erase_user", "erase_user"]
-        await within(store, ANN, lambda unit: write_everything(unit, ANN))
+        await within(store, ANN, write_everything)
         assert await seen(store, ANN) == ALL

@@ -1,7 +1,6 @@
 """What several suites for stores share: everything a unit can write, and what is left of it."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import attrs
@@ -9,13 +8,13 @@ import attrs
 from dashtam_core.accounts import AccountOverview, Transaction, TransactionFilter
 from dashtam_core.kernel import Subject
 from dashtam_core.store import Store, UnitOfWork
-from dashtam_core.testing.samples import account, annotation, balance, document, holding, row, token
+from dashtam_core.testing.samples import account, annotation, balance, document, holding, row, within
 
 PATIENCE = 30
 """Seconds after which somebody who is waited for will not come."""
 MANY = 10_000
 """More than there ever is in a test."""
-ALL, NOTHING = [1, 2, 1, 1, 1, 1, 1], [0] * 7
+ALL, NOTHING = [1, 2, 1, 1, 1, 1], [0] * 6
 """What `seen` tells of what `write_everything` wrote, and of a person who has nothing."""
 
 
@@ -23,13 +22,7 @@ class BrokenError(Exception):
     """What goes wrong in a test on purpose."""
 
 
-async def within[T](store: Store, subject: Subject, ask: Callable[[UnitOfWork], Awaitable[T]]) -> T:
-    """What is answered in a unit of its own."""
-    async with store.unit_of_work(subject) as unit:
-        return await ask(unit)
-
-
-async def write_everything(unit: UnitOfWork, subject: Subject) -> None:
+async def write_everything(unit: UnitOfWork) -> None:
     """One thing of every sort, as an import writes them; the unit sees what it has written."""
     one, paper, coffee = account("one"), document(), row("coffee")
     await unit.accounts.add_accounts([one])
@@ -38,25 +31,23 @@ async def write_everything(unit: UnitOfWork, subject: Subject) -> None:
     await unit.accounts.add_balances([balance(one, "10")])
     await unit.accounts.add_holdings([holding(one, "1")])
     assert await unit.documents.add(paper, b"content")
-    await unit.tokens.add(token(subject))
     assert await unit.accounts.find_account(one.account_id) is not None
     assert len(await unit.transactions.find(TransactionFilter(account_id=one.account_id))) == 2
 
 
 async def seen(store: Store, subject: Subject) -> list[int]:
-    """How many accounts, rows, documents, tokens, notes, holdings and contents `write_everything` left behind."""
+    """How many accounts, rows, documents, notes, holdings and contents `write_everything` left behind."""
     async with store.unit_of_work(subject) as unit:
         accounts = await unit.accounts.list_accounts(after=None, limit=10)
         rows = await unit.transactions.find(TransactionFilter())
         papers = await unit.documents.find(document().sha256)
-        tokens = await unit.tokens.find(token(subject).token_hash)
         of = [each.account.account_id for each in accounts]
         holdings = [each for id_ in of for each in await unit.accounts.list_holdings(id_)]
         assert None not in [await unit.accounts.find_account(id_) for id_ in of]
         content = None if papers is None else await unit.documents.content(papers.document_id)
     notes = [each for each in rows if each.annotation is not None]
-    found = [each is not None for each in (papers, tokens)]
-    return [len(accounts), len(rows), *map(int, found), len(notes), len(holdings), int(content == b"content")]
+    whole = int(content == b"content")
+    return [len(accounts), len(rows), int(papers is not None), len(notes), len(holdings), whole]
 
 
 async def overviews(store: Store, subject: Subject) -> list[AccountOverview]:
@@ -65,7 +56,6 @@ async def overviews(store: Store, subject: Subject) -> list[AccountOverview]:
 
 
 async def names_of(store: Store, subject: Subject) -> list[str]:
-    """The names of a person's accounts."""
     return [each.account.name for each in await overviews(store, subject)]
 
 
@@ -89,16 +79,6 @@ async def pages(read: Callable[..., Awaitable[Sequence[Any]]], limit: int) -> li
         after = place_of(page[-1])
         assert len(found) < MANY, "pages come to an end"
     return found
-
-
-async def cancelled_after(steps: int, work: Coroutine[Any, Any, None]) -> None:
-    """Cancels work after so many turns of the loop, if it takes as many."""
-    task = asyncio.create_task(work)
-    for _ in range(steps):
-        await asyncio.sleep(0)
-    task.cancel()
-    await asyncio.wait([task])
-    assert task.cancelled() or task.exception() is None
 
 
 def fields_of(thing: attrs.AttrsInstance) -> dict[str, Any]:

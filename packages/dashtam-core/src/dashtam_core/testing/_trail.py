@@ -6,6 +6,7 @@ from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 import attrs
 import pytest
@@ -38,17 +39,14 @@ FULL = entry(
 )
 BARE = entry("bare", audit.Phase.ATTEMPTED, context={}, occurred_at=NOON.replace(microsecond=0))
 BARER = entry("", personal=b"", context={"none": None})
+NOBODY = UserId(new_id())
 LONG_AGO, FAR_AHEAD = NOON - timedelta(days=36_500), NOON + timedelta(days=36_500)
 
 
-def closed(attempt: audit.RecordedEntry) -> audit.AuditEntry:
-    """An attempt's outcome that nobody heard of."""
-    changes: dict[str, Any] = {"entry_id": audit.EntryId(new_id()), "phase": audit.Phase.INDETERMINATE}
+def closed(attempt: audit.AuditEntry) -> audit.AuditEntry:
+    """An attempt's outcome that nobody heard of, with the same id whoever asks."""
+    changes: dict[str, Any] = {"entry_id": UUID(int=attempt.entry_id.int ^ 1), "phase": audit.Phase.INDETERMINATE}
     return audit.AuditEntry(**said(attempt, audit.AuditEntry) | changes)
-
-
-def nobody() -> UserId:
-    return UserId(new_id())
 
 
 async def record_apart(store: Store, *entries: audit.AuditEntry) -> None:
@@ -99,7 +97,9 @@ async def count_pages(store: Store, **wanted: Any) -> int:
 
 
 class TrailPromises(Conformance):
-    """What was said comes back, for who looks for it."""
+    """What was said comes back, has one place in the tree for good, and what was attempted has one outcome."""
+
+    # -- entries -------------------------------------------------------------------------------------------------
 
     @pytest.mark.parametrize("way", ["in a unit", "on its own"])
     async def test_every_field_of_an_entry_comes_back(self, store: Store, way: str) -> None:
@@ -122,15 +122,6 @@ class TrailPromises(Conformance):
             for at in (recorded.occurred_at, recorded.recorded_at):
                 assert at.utcoffset() == timedelta(0)
 
-    async def test_when_it_was_recorded_is_for_the_store_to_say(self, store: Store) -> None:
-        """Entries come by the store's clock, the latest first, whatever their makers' clocks said."""
-        await record_apart(
-            store, *(entry(str(number), occurred_at=NOON - timedelta(days=number)) for number in range(3))
-        )
-        found = await store.audit.entries(audit.EntryFilter(), after=None, limit=2)
-        assert [each.action for each in found] == ["2", "1"]
-        assert NOON < found[1].recorded_at <= found[0].recorded_at
-
     async def test_what_a_caller_changes_afterwards_is_not_in_the_trail(self, store: Store) -> None:
         """An entry is what it was when it was written."""
         context: dict[str, Any] = {"count": 1, "of": [{"a": 1}]}
@@ -139,33 +130,26 @@ class TrailPromises(Conformance):
         context["of"][0]["b"] = 2
         assert [each.context for each in await entries_of(store)] == [{"count": 1, "of": [{"a": 1}]}]
 
-    async def test_one_call_records_many_people(self, store: Store) -> None:
-        """Entries that share a commit may be anybody's; none at all is nothing."""
-        await store.audit.record([])
-        assert await entries_of(store) == []
-        people = [ANN.user_id, BEN.user_id, nobody(), ANN.user_id]
-        await store.audit.record([entry(str(n), user_id=user_id) for n, user_id in enumerate(people)])
-        found = {each.action: each.user_id for each in await entries_of(store)}
-        assert found == {str(n): user_id for n, user_id in enumerate(people)}
-
     async def test_entries_are_filtered(self, store: Store) -> None:
         """Filters work alone and together; times are by the store's clock, from `since` on and before `until`."""
-        await record_apart(
-            store,
+        said = [
             entry("open", audit.Phase.ATTEMPTED, resource_id="1"),
             entry("open", audit.Phase.SUCCEEDED, resource_id="1"),
             entry("close", audit.Phase.SUCCEEDED, resource_id="2"),
             entry("open", audit.Phase.SUCCEEDED, resource_id="1", user_id=BEN.user_id),
             entry("close", audit.Phase.FAILED),
-        )
+        ]
+        ago = [attrs.evolve(each, occurred_at=NOON - timedelta(days=day)) for day, each in enumerate(said)]
+        await record_apart(store, *ago)
         whole = await entries_of(store)
+        assert [each.entry_id for each in whole] == [each.entry_id for each in said]
         second, fourth = whole[1].recorded_at, whole[3].recorded_at
-        assert whole[0].recorded_at < second < whole[2].recorded_at < fourth < whole[4].recorded_at
+        assert NOON < whole[0].recorded_at < second < whole[2].recorded_at < fourth < whole[4].recorded_at
         expected: list[tuple[str, dict[str, Any]]] = [
             ("01234", {}),
             ("0124", {"user_id": ANN.user_id}),
             ("3", {"user_id": BEN.user_id}),
-            ("", {"user_id": nobody()}),
+            ("", {"user_id": NOBODY}),
             ("013", {"action": "open"}),
             ("", {"action": "ope"}),
             ("123", {"phase": audit.Phase.SUCCEEDED}),
@@ -184,16 +168,16 @@ class TrailPromises(Conformance):
 
     @pytest.mark.parametrize("wanted", [{}, {"user_id": ANN.user_id}])
     async def test_pages_lose_and_repeat_nothing(self, store: Store, wanted: dict[str, Any]) -> None:
-        """Pages of any length run through all entries by time and id, also among those of one commit."""
+        """Pages of any length run through all by time and id, also those of one commit, whoever's they are."""
+        await store.audit.record([])
+        assert await count_pages(store) == 0
         await store.audit.record([entry(str(number)) for number in range(4)])
         await store.audit.record([entry("alone")])
-        await store.audit.record([entry(str(number)) for number in reversed(range(4))])
-        await store.audit.record([entry("foreign", user_id=BEN.user_id)])
+        foreign = entry("foreign", user_id=BEN.user_id)
+        await store.audit.record([*(entry(str(number)) for number in reversed(range(4))), foreign])
         assert await count_pages(store, **wanted) == 10 - len(wanted)
 
-
-class SealingPromises(Conformance):
-    """Each entry gets one place in the tree, for good."""
+    # -- sealing -------------------------------------------------------------------------------------------------
 
     async def test_each_entry_gets_one_leaf(self, store: Store) -> None:
         """Sealing goes on where it stopped, `limit` at a time; with nothing new no checkpoint is made."""
@@ -222,17 +206,22 @@ class SealingPromises(Conformance):
             assert (leaf.recorded_at, leaf.leaf_hash) == (recorded.recorded_at, audit.leaf_hash(recorded))
 
     async def test_what_was_sealed_can_be_read_in_parts(self, store: Store) -> None:
-        """The leaves of an earlier size, one entry's leaf, the last checkpoint."""
+        """The leaves of an earlier size, one entry's leaf, the last checkpoint, and how many have no leaf yet."""
+        assert await store.audit.lag() == audit.SealingLag(0, 0.0)
         await store.audit.record([entry(str(number)) for number in range(5)])
-        assert await store.audit.seal(PlainSealer(), limit=4) == 4
-        assert await store.audit.seal(PlainSealer(), limit=4) == 1
+        for unsealed, sealed in ((5, 4), (1, 1)):
+            lag = await store.audit.lag()
+            assert (lag.unsealed, lag.oldest_seconds >= 0) == (unsealed, True)
+            assert await store.audit.seal(PlainSealer(), limit=4) == sealed
+        assert await store.audit.lag() == audit.SealingLag(0, 0.0)
         leaves = await leaves_of(store, 5)
-        assert [await leaves_of(store, size) for size in (1, 3)] == [leaves[:1], leaves[:3]]
+        assert [await leaves_of(store, size) for size in (0, 1, 3)] == [[], leaves[:1], leaves[:3]]
         assert list(await store.audit.leaf_hashes(3)) == [leaf.leaf_hash for leaf in leaves[:3]]
-        assert await leaves_of(store, 5, leaves[4].entry_id) == [leaves[4]]
-        assert await leaves_of(store, 4, leaves[4].entry_id) == []
-        assert await leaves_of(store, 5, audit.EntryId(new_id())) == []
-        assert await leaves_of(store, 0) == []
+        last = leaves[4].entry_id
+        parts = [
+            await leaves_of(store, size, only) for size, only in ((5, last), (4, last), (5, entry().entry_id))
+        ]
+        assert parts == [[leaves[4]], [], []]
         assert list(await store.audit.checkpoints(last=True)) == [(5, "note 5")]
 
     async def test_a_sealer_that_fails_leaves_nothing(self, store: Store) -> None:
@@ -296,16 +285,6 @@ class SealingPromises(Conformance):
         sizes = [size for size, _ in await store.audit.checkpoints()]
         assert sizes == sorted({*sizes, 40})
 
-    async def test_what_no_checkpoint_covers_is_known(self, store: Store) -> None:
-        """The lag counts unsealed entries, and is nothing once they are sealed."""
-        assert await store.audit.lag() == audit.SealingLag(0, 0.0)
-        await store.audit.record([entry(), entry()])
-        for unsealed in (2, 1):
-            lag = await store.audit.lag()
-            assert (lag.unsealed, lag.oldest_seconds >= 0) == (unsealed, True)
-            await store.audit.seal(PlainSealer(), limit=1)
-        assert await store.audit.lag() == audit.SealingLag(0, 0.0)
-
     async def test_a_clean_log_verifies(self, store: Store) -> None:
         """All that any entry may hold, more than one batch of it, passes verification inside and as an export."""
         pytest.importorskip("cryptography", reason="checkpoints are signed with dashtam-core[crypto]")
@@ -324,9 +303,7 @@ class SealingPromises(Conformance):
         (last,) = await leaves_of(store, size, audit.EntryId(FULL.entry_id))
         assert said(last.entry, audit.AuditEntry) == said(FULL, audit.AuditEntry)
 
-
-class SweepingPromises(Conformance):
-    """What was attempted has one outcome, if only that nobody knows it."""
+    # -- sweeping ------------------------------------------------------------------------------------------------
 
     async def test_an_attempt_without_outcome_is_closed(self, store: Store) -> None:
         """Each open attempt gets the entry that `close` makes of it, once; it is sealed like any other."""

@@ -54,7 +54,8 @@ PLACES: Final[Places] = {
     Fault.FAIL_AFTER: ("*",),
     Fault.DELAY: ("*",),
     Fault.DUPLICATE: (
-        *("ping", "maintain", "accounts.*", "documents.*", "person_keys.*", "tokens.find", "unit_of_work.flush"),
+        *("ping", "maintain", "accounts.*", "documents.*", "person_keys.*", "unit_of_work.flush"),
+        *("users.find", "users.look_up", "users.page", "credentials.get", "credentials.find", "credentials.list"),
         *("audit.entries", "audit.seal", "audit.leaf_hashes", "audit.checkpoints", "audit.sweep", "audit.lag"),
         *(f"deliveries.{name}" for name in ("register", "failed", "dead", "retry", "lag", "announce")),
     ),

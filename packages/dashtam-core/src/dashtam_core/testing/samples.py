@@ -9,6 +9,7 @@
 A test that goes through a whole `Dashtam` brings its data in with `LinesPlugin`, as a statement of `lines(...)`.
 """
 
+from collections.abc import Awaitable, Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum
@@ -18,48 +19,20 @@ import attrs
 
 from dashtam_core import accounts as model
 from dashtam_core.audit import AttemptId, AuditEntry, EntryFilter, EntryId, Phase, RecordedEntry
-from dashtam_core.identity import ACCOUNTS_READ, TOKENS_WRITE, ApiToken, ExternalSubject, TokenId
+from dashtam_core.identity import ExternalSubject
 from dashtam_core.kernel import Currency, Money, Subject, new_id
 from dashtam_core.messaging import StoredEvent
-from dashtam_core.store import Store
+from dashtam_core.store import Store, UnitOfWork
 from dashtam_core.testing._lines import LinesPlugin, LinesReader, lines
 
+# fmt: off
 __all__ = [
-    "AMOUNTS",
-    "ANN",
-    "BEN",
-    "EUR",
-    "NOON",
-    "TEXTS",
-    "LinesPlugin",
-    "LinesReader",
-    "account",
-    "actions_of",
-    "add",
-    "annotate",
-    "annotation",
-    "balance",
-    "change",
-    "document",
-    "entries_of",
-    "entry",
-    "eur",
-    "event",
-    "filler",
-    "full",
-    "full_account",
-    "full_row",
-    "have",
-    "hear",
-    "hear_all",
-    "holding",
-    "lines",
-    "row",
-    "rows_of",
-    "tell",
+    "AMOUNTS", "ANN", "BEN", "EUR", "NOON", "TEXTS", "LinesPlugin", "LinesReader", "account", "actions_of", "add",
+    "annotate", "annotation", "balance", "change", "document", "entries_of", "entry", "eur", "event", "filler",
+    "full", "full_account", "full_row", "have", "hear", "hear_all", "holding", "lines", "row", "rows_of", "tell",
     "texts_of",
-    "token",
 ]
+# fmt: on
 
 ANN: Final = ExternalSubject("ann")
 """A person."""
@@ -218,18 +191,6 @@ def document(digit: str = "1", **changes: Any) -> model.ImportDocument:
     return attrs.evolve(plain, **changes)
 
 
-def token(of: Subject, digit: str = "1") -> ApiToken:
-    """A token of a person, known by its digit."""
-    return ApiToken(
-        token_id=TokenId(new_id()),
-        user_id=of.user_id,
-        name="phone",
-        token_hash=bytes.fromhex(digit * 32) + of.user_id.bytes,
-        permissions=frozenset({TOKENS_WRITE, ACCOUNTS_READ}),
-        created_at=NOON,
-    )
-
-
 def entry(action: str = "open", phase: Phase = Phase.SUCCEEDED, **changes: Any) -> AuditEntry:
     """An audit entry of Ann's that stands alone, known by its action."""
     plain = AuditEntry(
@@ -250,22 +211,26 @@ def event(text: str, of: Subject = ANN, name: str = "Noted") -> StoredEvent:
     return StoredEvent(new_id(), of.user_id, name, f'{{"text":"{text}"}}')
 
 
+async def within[T](store: Store, subject: Subject, ask: Callable[[UnitOfWork], Awaitable[T]]) -> T:
+    """What is answered in a unit of its own."""
+    async with store.unit_of_work(subject) as unit:
+        return await ask(unit)
+
+
 async def have(store: Store, subject: Subject, *accounts: model.Account) -> list[model.Account]:
     """Adds accounts in a unit of their own; answers with them as the store knows them."""
-    async with store.unit_of_work(subject) as unit:
-        return list(await unit.accounts.add_accounts(accounts))
+    return list(await within(store, subject, lambda unit: unit.accounts.add_accounts(accounts)))
 
 
 async def add(store: Store, subject: Subject, to: model.Account, *rows: model.KeyedTransaction) -> int:
     """Adds rows in a unit of their own; answers how many were new."""
-    async with store.unit_of_work(subject) as unit:
-        return (await unit.transactions.add(None, {to.account_id: rows}))[to.account_id]
+    added = await within(store, subject, lambda unit: unit.transactions.add(None, {to.account_id: rows}))
+    return added[to.account_id]
 
 
 async def change(store: Store, subject: Subject, *rows: model.Transaction) -> None:
     """Changes rows in a unit of their own."""
-    async with store.unit_of_work(subject) as unit:
-        await unit.transactions.change(rows)
+    await within(store, subject, lambda unit: unit.transactions.change(rows))
 
 
 async def annotate(store: Store, subject: Subject, *said: model.Annotation) -> None:
@@ -277,8 +242,8 @@ async def annotate(store: Store, subject: Subject, *said: model.Annotation) -> N
 
 async def rows_of(store: Store, subject: Subject, **wanted: Any) -> list[model.Transaction]:
     """A person's transactions, the latest first; `wanted` are fields of `TransactionFilter`."""
-    async with store.unit_of_work(subject) as unit:
-        return list(await unit.transactions.find(model.TransactionFilter(**wanted)))
+    sought = model.TransactionFilter(**wanted)
+    return list(await within(store, subject, lambda unit: unit.transactions.find(sought)))
 
 
 async def texts_of(store: Store, subject: Subject, **wanted: Any) -> list[str | None]:

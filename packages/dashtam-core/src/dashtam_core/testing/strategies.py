@@ -66,7 +66,9 @@ splits = partial(_made, model.Split)
 annotations = partial(_made, model.Annotation)
 transaction_filters = partial(_made, model.TransactionFilter)
 import_documents = partial(_made, model.ImportDocument)
-api_tokens = partial(_made, identity.ApiToken)
+users = partial(_made, identity.User)
+credentials = partial(_made, identity.Credential)
+rates = partial(_made, identity.Rate)
 person_keys = partial(_made, audit.PersonKey)
 audit_entries = partial(_made, audit.AuditEntry)
 recorded_entries = partial(_made, audit.RecordedEntry)
@@ -117,6 +119,11 @@ def date_ranges(draw: DrawFn, *, min_value: date = date.min, max_value: date = d
     return kernel.DateRange(start, draw(st.dates(start, max_value)))
 
 
+def email_addresses() -> SearchStrategy[identity.EmailAddress]:
+    """Addresses as people have them."""
+    return st.emails().map(identity.EmailAddress)
+
+
 # -- what providers deliver --------------------------------------------------------------------------------------
 
 
@@ -133,9 +140,13 @@ def transaction_data(
     return rows if {"original_amount", "exchange_rate"} & fields.keys() else rows.map(_converted)
 
 
-def balance_data(*, currency: Given[kernel.Currency] = None, **fields: Any) -> SearchStrategy[model.BalanceData]:
-    """Balances as providers report them."""
-    return _made(model.BalanceData, **{"amount": money(currency=currency)} | fields)
+def _paid[T](kind: type[T], /, *, currency: Given[kernel.Currency] = None, **fields: Any) -> SearchStrategy[T]:
+    """What has an amount, in `currency`."""
+    return _made(kind, **{"amount": money(currency=currency)} | fields)
+
+
+balance_data = partial(_paid, model.BalanceData)
+balances = partial(_paid, model.Balance)
 
 
 @st.composite
@@ -179,11 +190,6 @@ def statements(**fields: Any) -> SearchStrategy[model.Statement]:
 
 
 # -- what a store keeps ------------------------------------------------------------------------------------------
-
-
-def balances(*, currency: Given[kernel.Currency] = None, **fields: Any) -> SearchStrategy[model.Balance]:
-    """Balances of accounts."""
-    return _made(model.Balance, **{"amount": money(currency=currency)} | fields)
 
 
 @st.composite
@@ -308,6 +314,7 @@ _TYPED: Final[dict[Any, SearchStrategy[Any]]] = {
     datetime: st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 31), timezones=st.just(UTC)),  # noqa: DTZ001 - bounds are naive
     UUID: st.builds(kernel.new_id),
     frozenset[kernel.Permission]: st.frozensets(st.sampled_from(sorted(identity.OWNER | identity.OPERATOR))),
+    identity.EmailAddress: email_addresses(),
     kernel.Currency: currencies(),
     kernel.Money: money(),
     model.TransactionPart: st.deferred(lambda: _made(model.TransactionPart, counterparty=st.none())),
@@ -317,6 +324,7 @@ _TYPED: Final[dict[Any, SearchStrategy[Any]]] = {
 _NAMED: Final[dict[str, SearchStrategy[Any]]] = {
     "account_key": st.binary(min_size=model.KEY_BYTES, max_size=model.KEY_BYTES),
     "attempts": st.integers(1, 8),
+    "burst": st.integers(1, 9),
     "channel": st.sampled_from(["library", "cli", "http"]),
     "check_number": st.text(_DIGITS, min_size=1, max_size=12),
     "context": _object(_json()),
@@ -333,7 +341,8 @@ _NAMED: Final[dict[str, SearchStrategy[Any]]] = {
     "occurrence": st.integers(1, 3),
     "provider": st.just(model.FILE_PROVIDER) | texts(),
     "provider_transaction_id": st.sampled_from(["NONREF", "0000", "1", "1 "]) | texts(),
+    "seconds": st.floats(0.001, 3600.0),
+    "secret_hash": st.binary(min_size=32, max_size=32),
     "sha256": st.binary(min_size=32, max_size=32),
     "stray": st.just(value=False),
-    "token_hash": st.binary(min_size=32, max_size=32),
 }

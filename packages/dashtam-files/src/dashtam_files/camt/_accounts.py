@@ -10,8 +10,7 @@ from dashtam_core.accounts import AccountBatch, AccountData, BalanceData, Transa
 from dashtam_core.accounts import AccountType as Type
 from dashtam_core.accounts import BalanceKind as Kind
 from dashtam_core.kernel import Currency, DateRange, Money
-from dashtam_files._amounts import NO_CURRENCY, Amounts
-from dashtam_files.camt._days import day_and_instant
+from dashtam_files._values import NO_CURRENCY, Amounts, iso_day
 from dashtam_files.camt._entries import Entries, signed, unit_of
 from dashtam_files.camt._fields import Element, Fields, Gatherer, outline
 
@@ -64,20 +63,16 @@ class Account:
         start, end = self._period()
         if end is not None:
             return end if start == end else None
-        booked = {each.get("Tp"): day_and_instant(each.get("Dt"))[0] for each in self.balances}
+        booked = {each.get("Tp"): iso_day(each.get("Dt"))[0] for each in self.balances}
         opened, closed = booked.get("OPBD") or booked.get("PRCD"), booked.get("CLBD")
         return closed if closed and timedelta() <= closed - (opened or closed) <= _DAY else None
 
     def _period(self) -> tuple[date | None, date | None]:
-        return day_and_instant(self.fields.get("From"))[0], day_and_instant(self.fields.get("To"))[0]
+        return iso_day(self.fields.get("From"))[0], iso_day(self.fields.get("To"))[0]
 
     def batch(self, rows: Sequence[TransactionData]) -> AccountBatch:
         """The account with its rows. What cannot be read is reported."""
         get, unit = self.fields.get, self._currency
-        if not get("Number"):
-            self.gatherer.warn("account_id_missing")
-        if unit == NO_CURRENCY:
-            self.gatherer.warn("currency_unreadable" if get("Ccy") else "currency_missing", get("Ccy"))
         account = AccountData(
             provider_account_id=get("Number", ""),
             account_type=_TYPES.get(get("Tp", ""), Type.OTHER),
@@ -89,20 +84,18 @@ class Account:
         )
         # The close of the period before (PRCD) is the opening balance where there is no other.
         opened = any(each.get("Tp") == "OPBD" for each in self.balances)
-        balances = [
-            self._balance(each, unit) for each in self.balances if not (opened and each.get("Tp") == "PRCD")
-        ]
+        told = [each for each in self.balances if not (opened and each.get("Tp") == "PRCD")]
         return AccountBatch(
-            account=account,
+            account=self.gatherer.warnings.checked(account, self.gatherer.where, get("Ccy")),
             transactions=tuple(rows),
-            balances=tuple(filter(None, balances)),
+            balances=tuple(filter(None, (self._balance(each, unit) for each in told))),
             covered_window=self._window(),
         )
 
     def _balance(self, fields: Fields, unit: Currency) -> BalanceData | None:
         """One balance. Those of a page (INTM) are of the time between: only a whole statement opens and closes."""
         kind, amount = _KINDS.get(fields.get("Tp", "")), Amounts().read(fields.get("Amt", ""))
-        day, instant = day_and_instant(fields.get("Dt"))
+        day, instant = iso_day(fields.get("Dt"))
         if kind is None:
             self.gatherer.warn("balance_type_unknown", fields.get("Tp"))
         elif amount is None:
@@ -125,7 +118,7 @@ class Account:
             if get("From") or get("To"):
                 self.gatherer.warn("covered_window_unreadable", f"{get('From')} to {get('To')}")
             return None
-        made, _ = day_and_instant(get("CreDtTm"))
+        made, _ = iso_day(get("CreDtTm"))
         if made is not None:
             end = min(end, made - _DAY if self.tag == "Rpt" else made)
         paged = get("PgNb", "1") != "1" or get("LastPgInd") in {"false", "0"}

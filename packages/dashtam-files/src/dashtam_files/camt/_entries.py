@@ -7,17 +7,29 @@ from typing import Final
 
 import attrs
 
-from dashtam_core.accounts import Counterparty, TransactionData, TransactionPart, TransactionStatus
+from dashtam_core.accounts import Counterparty, TransactionData, TransactionPart, TransactionStatus, checkpoint
+from dashtam_core.accounts import TransactionType as Type
 from dashtam_core.kernel import Currency, Money
-from dashtam_files._amounts import NO_CURRENCY, Amounts, currency
+from dashtam_files._answers import OFTEN
 from dashtam_files._text import MAX_FIELD
-from dashtam_files.camt._codes import CODE, code, kind
-from dashtam_files.camt._days import day_and_instant
+from dashtam_files._values import NO_CURRENCY, Amounts, currency, iso_day
 from dashtam_files.camt._fields import Element, Fields, Gatherer, outline
 
 _AMOUNTS: Final = (
     "Amt CdtDbtInd AmtDtls/InstdAmt/Amt=InstdAmt AmtDtls/TxAmt/Amt=TxAmt "
     "AmtDtls/InstdAmt|TxAmt|CntrValAmt/CcyXchg/XchgRate"
+)
+_CODE: Final = "BkTxCd/Domn/Cd=Domn BkTxCd/Domn/Fmly/Cd=Fmly BkTxCd/Domn/Fmly/SubFmlyCd BkTxCd/Prtry/Cd=Own"
+_CASH: Final = {"CCRD": Type.ATM, "CNTR": Type.CASH}  # A withdrawal (CWDL), by card or at the counter.
+_SUB_FAMILIES: Final = (
+    dict.fromkeys(("CHRG", "FEES", "COMM", "COME", "COMI", "COMT"), Type.SRVCHG)
+    | dict.fromkeys(("CDPT", "CHKD", "MIXD"), Type.DEP)
+    | {"POSD": Type.POS, "INTR": Type.INT, "DVCA": Type.DIV, "STDO": Type.REPEATPMT}
+)
+_FAMILIES: Final = (
+    dict.fromkeys(("RCDT", "ICDT", "RRCT", "IRCT"), Type.XFER)
+    | dict.fromkeys(("RDDT", "IDDT"), Type.DIRECTDEBIT)
+    | {"CCRD": Type.POS, "RCHQ": Type.CHECK, "ICHQ": Type.CHECK}
 )
 _PARTY: Final = (
     "RltdPties/{0}/Nm={0} RltdPties/{0}/Pty/Nm={0} RltdPties/{0}/Agt/FinInstnId/Nm={0} "
@@ -26,12 +38,12 @@ _PARTY: Final = (
     "RltdAgts/{0}Agt/FinInstnId/BICFI|BIC={0}Agt RltdAgts/{0}Agt/FinInstnId/CmbndId/BIC={0}Agt "
 )
 _DETAILS: Final = outline(
-    f"{_AMOUNTS} {CODE} {_PARTY.format('Dbtr')} {_PARTY.format('Cdtr')} "
+    f"{_AMOUNTS} {_CODE} {_PARTY.format('Dbtr')} {_PARTY.format('Cdtr')} "
     "Refs/EndToEndId|MndtId|InstrId|AcctSvcrRef|ChqNb RltdDts/TxDtTm|AccptncDtTm RmtInf/Ustrd "
     "RmtInf/Strd/CdtrRefInf/Ref|CdtrRef=Ref RmtInf/Strd/AddtlRmtInf AddtlTxInf"
 )
 _ENTRY: Final = outline(
-    f"{_AMOUNTS} {CODE} NtryRef RvslInd AcctSvcrRef AddtlNtryInf Sts/|Cd|Prtry=Sts BookgDt/|Dt|DtTm=BookgDt "
+    f"{_AMOUNTS} {_CODE} NtryRef RvslInd AcctSvcrRef AddtlNtryInf Sts/|Cd|Prtry=Sts BookgDt/|Dt|DtTm=BookgDt "
     "ValDt/|Dt|DtTm=ValDt NtryDtls/TxDtls=Details TxDtls=Details",
     Details=_DETAILS,
 )
@@ -69,6 +81,8 @@ class Entries:
     def read(self, element: Element) -> int:
         """Adds the transaction to the rows; answers how many payments are in it."""
         self.count += 1
+        if not self.count % OFTEN:
+            checkpoint()
         self.gatherer.where += f", entry {self.count}"
         fields: Fields = {}
         parts: list[Fields] = []
@@ -97,14 +111,14 @@ class Entries:
         return TransactionData(
             posted_date=posted,
             amount=money,
-            type=kind(coded, debit=debit),
+            type=_kind(coded, debit=debit),
             status=status,
             description=_joined(said, part.description) or payee or (details[0].description if details else None),
             payee=payee,
             memo=only.get("Ustrd") or only.get("AddtlTxInf") or said,
             provider_transaction_id=servicer,
-            value_date=self._day(fields.get("ValDt")),
-            transaction_date=self._day(only.get("TxDtTm") or only.get("AccptncDtTm")),
+            value_date=self.gatherer.day(fields.get("ValDt")),
+            transaction_date=self.gatherer.day(only.get("TxDtTm") or only.get("AccptncDtTm")),
             posted_at=instant,
             original_amount=original,
             exchange_rate=rate,
@@ -112,7 +126,7 @@ class Entries:
             reference=fields.get("NtryRef") or (part.reference if part.reference != servicer else None),
             end_to_end_id=part.end_to_end_id,
             mandate_id=part.mandate_id,
-            bank_transaction_code=code(coded),
+            bank_transaction_code=_code(coded),
             counterparty=part.counterparty,
             reversal=reversal,
             details=tuple(details),
@@ -142,18 +156,12 @@ class Entries:
     def _posted(self, fields: Fields) -> tuple[date | None, datetime | None]:
         """The booking day, else the value date, else the only day of the statement; what stands in is reported."""
         printed = fields.get("BookgDt")
-        day, instant = day_and_instant(printed)
+        day, instant = iso_day(printed)
         if day is None:
-            day = day_and_instant(fields.get("ValDt"))[0] or self.day
+            day = iso_day(fields.get("ValDt"))[0] or self.day
             rule = "booking_date_unreadable" if printed else "booking_date_missing"
             self.gatherer.warn(rule if day else "transaction_date_unreadable", printed)
         return day, instant
-
-    def _day(self, text: str | None) -> date | None:
-        day, _ = day_and_instant(text)
-        if text and day is None:
-            self.gatherer.warn("date_unreadable", text)
-        return day
 
     def _part(self, fields: Fields, amount: Money | None, *, debit: bool) -> TransactionPart:
         get = fields.get
@@ -204,6 +212,21 @@ def _counterparty(fields: Fields, own: str | None, *, debit: bool) -> Counterpar
         role, account = opposite, fields[f"{opposite}Acct"]
     name, bic = fields.get(role) or fields.get(f"Ultmt{role}"), fields.get(f"{role}Agt")
     return Counterparty(name=name, account=account, bic=bic) if name or account or bic else None
+
+
+def _code(fields: Fields) -> str | None:
+    """The code of ISO 20022's external code set as one text: `PMNT-RCDT-ESCT`, else the bank's own."""
+    return "-".join(fields[part] for part in ("Domn", "Fmly", "SubFmlyCd") if part in fields) or fields.get("Own")
+
+
+def _kind(fields: Fields, *, debit: bool) -> Type:
+    """What kind of booking the ISO code says it is; the bank's own codes say no more than the sign."""
+    family, sub = fields.get("Fmly", ""), fields.get("SubFmlyCd", "")
+    if sub == "CWDL" and family in _CASH:
+        return _CASH[family]
+    if sub == "SALA" and not debit:
+        return Type.DIRECTDEP
+    return _SUB_FAMILIES.get(sub) or _FAMILIES.get(family) or (Type.DEBIT if debit else Type.CREDIT)
 
 
 def _joined(*texts: str | None) -> str | None:

@@ -1,13 +1,15 @@
 """From an element to its fields in one pass: an outline says which of its descendants are wanted."""
 
+from datetime import date
 from typing import Final
 
 import attrs
 from lxml import etree
 
 from dashtam_core.accounts import checkpoint
+from dashtam_files._answers import OFTEN, Warnings
 from dashtam_files._text import MAX_FIELD
-from dashtam_files._warnings import Warnings
+from dashtam_files._values import iso_day
 
 type Element = etree._Element  # noqa: SLF001 - the only name lxml has for the type of its elements
 type Fields = dict[str, str]
@@ -16,9 +18,8 @@ type Outline = dict[str, str | tuple[str, str] | Outline | list[Outline]]
 
 What is wanted of an element that repeats is in a list. The name "" is the text of the element itself.
 """
-OFTEN: Final = 256
+# Fields whose occurrences are the lines of one text; of any other the first counts.
 _LINES: Final = frozenset({"Ustrd", "Ref", "AddtlTxInf", "AddtlRmtInf"})
-"""Fields whose occurrences are the lines of one text; of any other the first counts."""
 
 
 def outline(paths: str, **repeated: Outline) -> Outline:
@@ -55,12 +56,17 @@ class _Names(dict[object, str]):
 class Gatherer:
     """Reads fields, and reports those too long to be kept whole as found `where`."""
 
-    warnings: Warnings = attrs.field(factory=Warnings)
+    warnings: Warnings
     where: str = "document"
     names: _Names = attrs.field(factory=_Names)
 
     def warn(self, rule: str, raw: str | None = None) -> None:
         self.warnings.add(rule, self.where, raw)
+
+    def day(self, text: str | None) -> date | None:
+        """A day that may be missing."""
+        day, _ = iso_day(text)
+        return self.warnings.unless_read(day, "date_unreadable", self.where, text) if text else None
 
     def gather(self, element: Element, wanted: Outline, into: Fields, parts: list[Fields]) -> None:
         """Adds the fields of an element, and to `parts` those of each repeated element in it, in order."""
@@ -95,6 +101,4 @@ class Gatherer:
             if field not in _LINES or len(into[field]) >= MAX_FIELD:
                 return
             text = f"{into[field]} {text}"
-        if len(text) > MAX_FIELD:
-            self.warn("text_cut", field)
-        into[field] = text[:MAX_FIELD]
+        into[field] = self.warnings.whole(text, self.where, field)

@@ -7,41 +7,35 @@ from typing import Final
 import attrs
 from lxml import etree
 
-from dashtam_core.accounts import AccountBatch, ImportCode, ImportFailed, Statement, SyncBatch, checkpoint
-from dashtam_core.kernel import Failure, Result, Success
-from dashtam_files._answers import MAX_ACCOUNTS, MAX_ROWS, parser, refused, too_many
+from dashtam_core.accounts import AccountBatch, ImportCode, checkpoint
+from dashtam_files._answers import MAX_ACCOUNTS, MAX_ROWS, Answer, Refusal, Warnings, refused, statement, too_many
 from dashtam_files._text import Decoded, decoded
 from dashtam_files.camt._accounts import Account
 from dashtam_files.camt._entries import Entries
-from dashtam_files.camt._fields import OFTEN, Element, Gatherer
+from dashtam_files.camt._fields import Element, Gatherer
 
-_SLICE: Final = 64 * 1024
-"""Bytes parsed at once: less than a millisecond, in which no other thread runs."""
+_SLICE: Final = 64 * 1024  # Bytes parsed at once: less than a millisecond, in which no other thread runs.
 _DOCTYPE: Final = b"<!DOCTYPE"
 _FORMATS: Final = {"Rpt": "CAMT.052", "Stmt": "CAMT.053", "Ntfctn": "CAMT.054"}
 _TAGS: Final = [f"{{*}}{name}" for name in ("Ntry", *_FORMATS)]
 _VERSION: Final = re.compile(r"camt\.05[234]\.\d{3}\.\d\d")
-_EDGES: Final = b"\0\x1a \t\r\n"
-"""What old systems leave around a file."""
+_EDGES: Final = b"\0\x1a \t\r\n"  # What old systems leave around a file.
 _CONTROLS: Final = bytes({*range(32)} - {*b"\t\r\n"})
 
 
-def message(data: bytes) -> Result[Statement, ImportFailed]:
+def message(data: bytes) -> Answer:
     """The statement that a message is, or why it is refused."""
     body, source = _utf_8(data)
-    statements = _Statements()
-    warnings = statements.gatherer.warnings
-    if source.damaged:
-        warnings.add("bytes_undecodable", "document", source.encoding)
+    warnings = Warnings(source)
+    statements = _Statements(Gatherer(warnings))
     if failure := _fed(body, statements):
         return failure
     if not statements.batches:
         return _unreadable("is a CAMT message without a statement (Stmt, Rpt or Ntfctn) in it")
-    batch = SyncBatch(accounts=tuple(statements.batches), warnings=warnings.all())
-    return Success(Statement(format=statements.format, encoding=source.encoding, parser=parser(), batch=batch))
+    return statement(statements.format, source, statements.batches, warnings)
 
 
-def _unreadable(what: str) -> Failure[ImportFailed]:
+def _unreadable(what: str) -> Refusal:
     return refused(ImportCode.FILE_UNREADABLE, f"the file {what}: download it from your bank again")
 
 
@@ -59,7 +53,7 @@ def _utf_8(data: bytes) -> tuple[bytes, Decoded]:
     return source.text.encode("utf-8", "replace").strip(_EDGES), source
 
 
-def _fed(body: bytes, statements: "_Statements") -> Failure[ImportFailed] | None:
+def _fed(body: bytes, statements: "_Statements") -> Refusal | None:
     """Parses slice by slice, so that neither a tree of the document nor a long call comes to be."""
     reader = etree.XMLPullParser(
         ("end",),
@@ -96,7 +90,7 @@ def _fed(body: bytes, statements: "_Statements") -> Failure[ImportFailed] | None
     return None
 
 
-def _broken(errors: list[etree._LogEntry], *, cut: bool, where: str) -> Failure[ImportFailed]:
+def _broken(errors: list[etree._LogEntry], *, cut: bool, where: str) -> Refusal:
     if cut or any(each.type_name == "ERR_TAG_NOT_FINISHED" for each in errors):
         message = f"the file ends in or after {where}, before its last tag: it was cut short, download it again"
         return refused(ImportCode.FILE_TRUNCATED, message)
@@ -108,13 +102,13 @@ def _broken(errors: list[etree._LogEntry], *, cut: bool, where: str) -> Failure[
 class _Statements:
     """Takes entries and statements as the parser ends them, and lets go of what is read."""
 
+    gatherer: Gatherer
     format: str = ""
     batches: list[AccountBatch] = attrs.Factory(list[AccountBatch])
-    gatherer: Gatherer = attrs.Factory(Gatherer)
     _entries: Entries | None = None
     _payments: int = 0
 
-    def take(self, element: Element) -> Failure[ImportFailed] | None:
+    def take(self, element: Element) -> Refusal | None:
         """Reads an element that has ended: a statement, or an entry in one; others say nothing."""
         names, parent = self.gatherer.names, element.getparent()
         name, inside = names[element.tag], "" if parent is None else names[parent.tag]
@@ -126,19 +120,17 @@ class _Statements:
             return self._statement(element, name)
         return None
 
-    def _entry(self, element: Element, statement: Element) -> Failure[ImportFailed] | None:
+    def _entry(self, element: Element, statement: Element) -> Refusal | None:
         if self._entries is None:
             self._entries = Account.of(statement, self.gatherer).entries()
         self._payments += self._entries.read(element)
-        if not self._entries.count % OFTEN:
-            checkpoint()
         element.clear(keep_tail=True)
         previous = element.getprevious()  # not the element itself: the parser still writes behind it
         if previous is not None and previous.tag == element.tag:
             statement.remove(previous)
         return too_many(self._payments, MAX_ROWS, "transactions")
 
-    def _statement(self, element: Element, name: str) -> Failure[ImportFailed] | None:
+    def _statement(self, element: Element, name: str) -> Refusal | None:
         version = _VERSION.search(str(element.tag))
         self.format = self.format or (version[0].upper() if version else _FORMATS[name])
         rows = self._entries.rows if self._entries else ()

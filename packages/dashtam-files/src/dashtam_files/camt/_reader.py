@@ -5,9 +5,8 @@ from typing import Final
 
 import attrs
 
-from dashtam_core.accounts import ImportCode, ImportFailed, Statement
-from dashtam_core.kernel import Result
-from dashtam_files._answers import refused
+from dashtam_core.accounts import ImportCode
+from dashtam_files._answers import Answer, refused
 from dashtam_files._text import head
 
 _SIGNATURE: Final = re.compile(
@@ -31,13 +30,11 @@ class CamtReader:
         start = head(data)
         return start.lstrip("\ufeff\xef\xbb\xbf\0 \t\r\n")[:1] == "<" and _SIGNATURE.search(start) is not None
 
-    def read(self, data: bytes, /) -> Result[Statement, ImportFailed]:
+    def read(self, data: bytes, /) -> Answer:
         """The statement; refused are files that are cut short, broken, too large, or have a document type."""
         if not self.recognizes(data):
-            return refused(
-                ImportCode.FORMAT_UNKNOWN,
-                "the file names no camt.052, camt.053 or camt.054 message: export it as CAMT from your bank",
-            )
+            why = "the file names no camt.052, camt.053 or camt.054 message: export it as CAMT from your bank"
+            return refused(ImportCode.FORMAT_UNKNOWN, why)
         from dashtam_files.camt._message import message
 
         return message(data)

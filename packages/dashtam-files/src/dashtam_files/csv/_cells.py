@@ -12,14 +12,13 @@ from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
 from dashtam_core.kernel import ISO_4217, Currency
-from dashtam_files._amounts import Amounts
+from dashtam_files._values import Amounts, calendar_day
 
 ORDERS: Final = {"DMY": "day first", "MDY": "month first", "YMD": "year first"}
 EXACT: Final = Context(prec=200)  # sums of printed amounts are never rounded
 _MARKS: Final = {",": ".", ".": ","}
 _MAX_DAY: Final = 64
 _MIN_SORTED: Final = 3
-_CENTURY: Final = 70  # years of two digits from here on are of the century before
 _TIME: Final = (
     r"(?:[\s,T]\s*\d{1,2}[:.]\d\d(?:[:.]\d\d(?:[.,]\d{1,9})?)?\s*(?:[AaPp]\.?[Mm]\.?)?"
     r"\s*(?:Z|UTC|GMT|[+-]\d\d:?\d\d)?|\s+as of\s.{1,20})?"
@@ -118,12 +117,7 @@ def _named(found: re.Match[str], order: str) -> date | None:
 def _day(year: str, month: str, day: str) -> date | None:
     if len(year) not in {2, 4} or len(day) > 2:  # noqa: PLR2004 - digits of a year and a day
         return None
-    century = "" if len(year) > 2 else "19" if int(year) >= _CENTURY else "20"  # noqa: PLR2004 - it has none
-    try:
-        found = date(int(century + year), int(month), int(day))
-    except ValueError:
-        return None
-    return found if "1900" <= century + year < "2200" else None
+    return calendar_day(year, month, day)
 
 
 def date_order(columns: Sequence[Sequence[str]], names: Iterable[str]) -> tuple[Sequence[str], str]:

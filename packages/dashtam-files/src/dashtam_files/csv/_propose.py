@@ -27,6 +27,7 @@ _PREVIEW: Final = 5
 _NAMED, _AMOUNT, _UNNAMED, _PROOF = range(4)
 _DATES: Final = ("date", None, "transaction_date", "value_date")
 _TEXTS: Final = ("description", "payee", "memo")
+_SIDES: Final = ("debit", "credit")
 _OTHERS: Final = ("date", "indicator", "other", *MONEY[:3])  # what no header alone gives a use
 
 
@@ -179,9 +180,7 @@ def _indicated(seen: _Sample, values: _Values) -> Iterator[_Way]:
     for at, cells in enumerate(seen.columns):
         side = {cell: words("sides").get(simple(cell).replace(" ", "") or cell) for cell in cells}
         if seen.means[at] in {"indicator", "bank_transaction_code", None} and seen.share(at, side.get) > _MOST:
-            debit, credit = (
-                tuple(sorted(each for each in side if side[each] == key)) for key in ("debit", "credit")
-            )
+            debit, credit = (tuple(sorted(each for each in side if side[each] == key)) for key in _SIDES)
             for of in _full(seen, values):
                 why = f"{seen.column(at)!r} says which way {seen.column(of)!r} went"
                 columns, said = {"amount": of, "indicator": at}, {"debit_words": debit, "credit_words": credit}
@@ -192,7 +191,7 @@ def _paired(seen: _Sample, values: _Values) -> Iterator[_Way]:
     for out, income in permutations(values, 2):
         kinds = seen.means[out], seen.means[income]
         bare = kinds == (None, None) and max(seen.filled(out), seen.filled(income)) < _MOST
-        if bare or kinds == ("debit", "credit"):
+        if bare or kinds == _SIDES:
             why = f"{seen.column(out)!r} is money that left, {seen.column(income)!r} that came in"
             yield _Way(_UNNAMED if bare else _NAMED, why, {"debit": out, "credit": income})
 

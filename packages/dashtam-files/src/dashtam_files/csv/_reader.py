@@ -11,11 +11,10 @@ from typing import Final
 
 import attrs
 
-from dashtam_core.accounts import ImportCode, ImportFailed, Statement, SyncBatch
+from dashtam_core.accounts import ImportCode, ImportFailed
 from dashtam_core.kernel import Failure, Result, Success, and_then
-from dashtam_files._answers import parser, refused
+from dashtam_files._answers import Answer, Refusal, Warnings, refused, statement
 from dashtam_files._text import decoded, head
-from dashtam_files._warnings import Warnings
 from dashtam_files.csv._profile import CsvProfile
 from dashtam_files.csv._propose import propose, settled
 from dashtam_files.csv._rows import Rows
@@ -35,9 +34,9 @@ class BankCsvReader:
     def recognizes(self, data: bytes, /) -> bool:
         return _known([each for each in self.profiles if each.header], _beginning(data)) is not None
 
-    def read(self, data: bytes, /) -> Result[Statement, ImportFailed]:
+    def read(self, data: bytes, /) -> Answer:
         if known := _known(self.profiles, Sheet(decoded(data))):
-            return _by_profile(*known, Warnings())
+            return _by_profile(*known)
         names = ", ".join(each.name for each in self.profiles)
         why = f"no row of the file has the columns of the profile {names!r}: see it with dashtam csv propose FILE"
         return refused(ImportCode.FORMAT_UNKNOWN, why)
@@ -65,11 +64,11 @@ class CsvReader:
     def directed(self, profile: str, /) -> Result[BankCsvReader, ImportFailed]:
         return and_then(CsvProfile.parse(profile), lambda read: Success(BankCsvReader(self.name, [read])))
 
-    def read(self, data: bytes, /) -> Result[Statement, ImportFailed]:
+    def read(self, data: bytes, /) -> Answer:
         """The statement; READING_AMBIGUOUS where the content allows more than one reading."""
         sheet = Sheet(decoded(data))
         known = _known([each for each in (*self.profiles, *built_in()) if each.header], sheet)
-        return _by_profile(*known, Warnings()) if known else _by_content(data, sheet)
+        return _by_profile(*known) if known else _by_content(data, sheet)
 
 
 @cache
@@ -103,37 +102,32 @@ def _known(profiles: Iterable[CsvProfile], sheet: Sheet) -> tuple[CsvProfile, Ta
     return max(found, key=lambda each: len(each[0].header), default=None)
 
 
-def _by_profile(profile: CsvProfile, table: Table, warnings: Warnings) -> Result[Statement, ImportFailed]:
+def _by_profile(profile: CsvProfile, table: Table, *, inferred: bool = False) -> Answer:
     source = table.sheet.source
-    if source.damaged:
-        warnings.add("bytes_undecodable", "document", source.encoding)
+    warnings = Warnings(source)
+    if inferred:
+        warnings.add("mapping_inferred", "document", profile.summary)
     try:
         first, *others = settled(profile, table)
         if others:
             return _ambiguous([first, *others])
-        batch = SyncBatch(accounts=Rows(table, first, warnings).read(), warnings=warnings.all())
+        return statement(f"CSV {profile.name}", source, Rows(table, first, warnings).read(), warnings)
     except UnreadableError as error:
         return Failure(error.failed)
-    format_ = f"CSV {profile.name}"
-    return Success(Statement(format=format_, encoding=source.encoding, parser=parser(), batch=batch))
 
 
-def _by_content(data: bytes, sheet: Sheet) -> Result[Statement, ImportFailed]:
+def _by_content(data: bytes, sheet: Sheet) -> Answer:
     match propose(data):
         case Success([only]) if table := by_profile(only.profile, sheet):
-            warnings = Warnings()
-            warnings.add("mapping_inferred", "document", only.profile.summary)
-            return _by_profile(only.profile, table, warnings)
+            return _by_profile(only.profile, table, inferred=True)
         case Success(several):
             return _ambiguous([each.profile for each in several])
         case Failure() as failure:
             return failure
 
 
-def _ambiguous(profiles: Sequence[CsvProfile]) -> Failure[ImportFailed]:
+def _ambiguous(profiles: Sequence[CsvProfile]) -> Refusal:
     ways = "; or ".join(each.summary for each in profiles[:3])
-    return refused(
-        ImportCode.READING_AMBIGUOUS,
-        f"this CSV can be read in {len(profiles)} ways ({ways}): see them with dashtam csv propose FILE, "
-        "save the right one with --choose N --save PATH, and give it with --profile PATH",
-    )
+    how = "save the right one with --choose N --save PATH, and give it with --profile PATH"
+    why = f"this CSV can be read in {len(profiles)} ways ({ways}): see them with dashtam csv propose FILE, {how}"
+    return refused(ImportCode.READING_AMBIGUOUS, why)

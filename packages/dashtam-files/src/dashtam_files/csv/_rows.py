@@ -12,9 +12,8 @@ import attrs
 from dashtam_core import accounts
 from dashtam_core.accounts import AccountBatch, AccountData, TransactionData, TransactionStatus
 from dashtam_core.kernel import ISO_4217, Currency, Money
-from dashtam_files._amounts import NO_CURRENCY
-from dashtam_files._answers import MAX_ACCOUNTS, MAX_ROWS, too_many
-from dashtam_files._warnings import Warnings
+from dashtam_files._answers import MAX_ACCOUNTS, MAX_ROWS, Warnings, too_many
+from dashtam_files._values import NO_CURRENCY
 from dashtam_files.csv._cells import EXACT, amount, chain, day_of, instant_of, named_currency, turned
 from dashtam_files.csv._profile import CsvProfile, plain
 from dashtam_files.csv._table import Row, Table, UnreadableError
@@ -26,9 +25,7 @@ _TEXTS: Final = (
     *("provider_transaction_id", "bank_transaction_code"),
 )
 _IBAN: Final = re.compile(r"[A-Z]{2}\d\d(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?![A-Za-z0-9])")
-_NUMBER: Final = re.compile(
-    r"(?:account|konto|compte|cuenta|conto|rekening)\D{0,40}(\d[\d -]{5,30}\d)", re.IGNORECASE
-)
+_NUMBER: Final = re.compile(r"(?i:account|konto|compte|cuenta|conto|rekening)\D{0,40}(\d[\d -]{5,30}\d)")
 _NUMBER_DIGITS: Final = 5
 _PENDING: Final = TransactionStatus.PENDING
 _OPENING, _CLOSING = accounts.BalanceKind.OPENING_BOOKED, accounts.BalanceKind.CLOSING_BOOKED
@@ -216,11 +213,9 @@ class Rows:
 
 def _counterparty(said: Said) -> accounts.Counterparty | None:
     name, account, bic = map(said.get, ("counterparty_name", "counterparty_account", "bic"))
-    return (
-        accounts.Counterparty(name=name or said.get("payee"), account=account, bic=bic)
-        if name or account or bic
-        else None
-    )
+    if not (name or account or bic):
+        return None
+    return accounts.Counterparty(name=name or said.get("payee"), account=account, bic=bic)
 
 
 def _money(value: Decimal | None, unit: Currency) -> Money | None:

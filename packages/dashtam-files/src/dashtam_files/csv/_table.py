@@ -11,8 +11,8 @@ from typing import Final
 import attrs
 
 from dashtam_core.accounts import ImportCode, ImportFailed, checkpoint
+from dashtam_files._answers import Warnings
 from dashtam_files._text import MAX_FIELD, Decoded
-from dashtam_files._warnings import Warnings
 from dashtam_files.csv._cells import amount, fitting_orders
 from dashtam_files.csv._profile import Column, CsvProfile, plain
 
@@ -135,9 +135,8 @@ def _lines(text: str) -> Iterator[str]:
     while at < len(text):
         end = text.find(mark, at, at + MAX_LINE)
         if end < 0 and len(text) - at > MAX_LINE:
-            raise _unreadable(
-                ImportCode.FILE_UNREADABLE, f"a line has over {MAX_LINE:,} characters: export it again"
-            )
+            why = f"a line has over {MAX_LINE:,} characters: export it again"
+            raise UnreadableError(ImportFailed(ImportCode.FILE_UNREADABLE, why))
         end = len(text) if end < 0 else end
         yield text[at:end].replace("\r", " ").replace("\0", "") + "\n"
         at = end + 1
@@ -153,13 +152,11 @@ def _rows(sheet: Sheet, delimiter: str, warnings: Warnings) -> Iterator[tuple[in
             warnings.add("quote_unclosed", f"line {start}")
             cells = ahead[0].replace('"', "").split(delimiter, MAX_COLUMNS)
             if len(ahead) == 1 and len(cells) < usual:
-                raise _unreadable(
-                    ImportCode.FILE_TRUNCATED, f"the file ends in a quote of line {start}: export it again"
-                )
+                why = f"the file ends in a quote of line {start}: export it again"
+                raise UnreadableError(ImportFailed(ImportCode.FILE_TRUNCATED, why))
         if len(cells) > MAX_COLUMNS:
-            raise _unreadable(
-                ImportCode.FILE_TOO_LARGE, f"line {start} has over {MAX_COLUMNS} columns: export fewer"
-            )
+            why = f"line {start} has over {MAX_COLUMNS} columns: export fewer"
+            raise UnreadableError(ImportFailed(ImportCode.FILE_TOO_LARGE, why))
         if any(len(cell) > MAX_FIELD for cell in cells):
             warnings.add("text_cut", f"line {start}")
         yield start, [cell[:MAX_FIELD].strip() for cell in cells]
@@ -186,7 +183,3 @@ def _record(ahead: deque[str], lines: Iterator[str], delimiter: str) -> tuple[Ro
                 strict = used > 1 or quotes % 2 == 1
                 return next(csv.reader(islice(ahead, used), delimiter=delimiter, strict=strict)), used
     return None, 1
-
-
-def _unreadable(code: ImportCode, why: str) -> UnreadableError:
-    return UnreadableError(ImportFailed(code, why))

@@ -7,11 +7,9 @@ from typing import Final
 
 import attrs
 
-from dashtam_core.accounts import ImportCode, ImportFailed, Statement, SyncBatch
-from dashtam_core.kernel import Result, Success
-from dashtam_files._answers import MAX_ACCOUNTS, MAX_ROWS, parser, refused, too_many
+from dashtam_core.accounts import ImportCode
+from dashtam_files._answers import MAX_ACCOUNTS, MAX_ROWS, Answer, Warnings, refused, statement, too_many
 from dashtam_files._text import Decoded, decoded, head
-from dashtam_files._warnings import Warnings
 from dashtam_files.mt940._messages import Message, messages
 from dashtam_files.mt940._statements import Statements
 
@@ -40,11 +38,11 @@ class Mt940Reader:
         start = head(data)
         return _SIGNATURE.search(start) is not None and not _OTHER.search(start)
 
-    def read(self, data: bytes, /) -> Result[Statement, ImportFailed]:
-        """The statements; refused are files that end inside a :61: or are too large."""
+    def read(self, data: bytes, /) -> Answer:
+        """The statements; refused are files that end inside a row or are too large."""
         if not self.recognizes(data):
             return refused(ImportCode.FORMAT_UNKNOWN, _UNKNOWN)
-        source, warnings = _text(data), Warnings()
+        source = _text(data)
         if failure := too_many(source.text.count(":61:"), MAX_ROWS, "transactions"):
             return failure
         found = list(islice(messages(source.text), MAX_STATEMENTS + 1))
@@ -52,25 +50,17 @@ class Mt940Reader:
             return failure
         if found and _is_cut(found[-1]):
             return refused(ImportCode.FILE_TRUNCATED, _CUT)
-        if source.damaged:
-            warnings.add("bytes_undecodable", "document", source.encoding)
-        if not found:
-            warnings.add("no_statement", "document")
+        warnings = Warnings(source)
         statements = Statements(warnings)
-        accounts = tuple(statements.read(message, number) for number, message in enumerate(found, 1))
+        accounts = [statements.read(message, number) for number, message in enumerate(found, 1)]
         if failure := too_many(len({each.account for each in accounts}), MAX_ACCOUNTS, "accounts"):
             return failure
-        kind = f"MT{found[0].type if found else '940'}"
-        batch = SyncBatch(accounts=accounts, warnings=warnings.all())
-        return Success(Statement(format=kind, encoding=source.encoding, parser=parser(), batch=batch))
+        return statement(f"MT{found[0].type if found else '940'}", source, accounts, warnings)
 
 
 def _is_cut(last: Message) -> bool:
-    """Whether the text ends inside a :61:, where an amount or a reference may be cut."""
-    if not last.entries or last.closed or last.dash:
-        return False
-    line, *texts = last.entries[-1]
-    return not texts and "\n" not in line
+    """Whether the text ends inside a row: a cut amount, reference or text would make it another row next time."""
+    return bool(last.entries) and not (last.closed or last.dash or last.entries[-1][-1].endswith("\n"))
 
 
 def _text(data: bytes) -> Decoded:

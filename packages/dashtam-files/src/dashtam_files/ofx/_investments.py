@@ -1,5 +1,6 @@
-"""The rows and positions of an investment account (OFX 2.3, sections 13.9.2 and 13.9.3)."""
+"""An investment account's rows, positions and securities (OFX 2.3, sections 13.8.5, 13.9.2 and 13.9.3)."""
 
+from collections.abc import Iterable
 from datetime import date
 from decimal import Context, Decimal
 from functools import reduce
@@ -7,46 +8,84 @@ from typing import Final
 
 import attrs
 
-from dashtam_core.accounts import (
-    Counterparty,
-    HoldingData,
-    InvestmentAction,
-    InvestmentDetail,
-    TransactionData,
-    TransactionPart,
-    TransactionType,
-)
+from dashtam_core import accounts as model
+from dashtam_core.accounts import InvestmentAction as Does
+from dashtam_core.accounts import SecurityScheme, SecurityType
+from dashtam_core.accounts import TransactionType as Type
 from dashtam_core.kernel import Currency, Money
-from dashtam_files._amounts import NO_CURRENCY
+from dashtam_files._answers import Warnings
+from dashtam_files._values import NO_CURRENCY, Amounts, currency, money
 from dashtam_files.ofx._record import Record, record
 from dashtam_files.ofx._rows import Rows
-from dashtam_files.ofx._securities import SEEN_THROUGH, Securities
 
 _KINDS: Final = {
-    "BUY": (InvestmentAction.BUY, TransactionType.DEBIT),
-    "SELL": (InvestmentAction.SELL, TransactionType.CREDIT),
-    "REINVEST": (InvestmentAction.REINVEST, TransactionType.DEBIT),
-    "INVEXPENSE": (InvestmentAction.FEE, TransactionType.FEE),
-    "MARGININTEREST": (InvestmentAction.MARGIN_INTEREST, TransactionType.INT),
-    "RETOFCAP": (InvestmentAction.RETURN_OF_CAPITAL, TransactionType.CREDIT),
-    "SPLIT": (InvestmentAction.SPLIT, TransactionType.OTHER),
-    "JRNLFUND": (InvestmentAction.OTHER, TransactionType.XFER),
-    "JRNLSEC": (InvestmentAction.OTHER, TransactionType.XFER),
+    "BUY": (Does.BUY, Type.DEBIT),
+    "SELL": (Does.SELL, Type.CREDIT),
+    "REINVEST": (Does.REINVEST, Type.DEBIT),
+    "INVEXPENSE": (Does.FEE, Type.FEE),
+    "MARGININTEREST": (Does.MARGIN_INTEREST, Type.INT),
+    "RETOFCAP": (Does.RETURN_OF_CAPITAL, Type.CREDIT),
+    "SPLIT": (Does.SPLIT, Type.OTHER),
+    **dict.fromkeys(("JRNLFUND", "JRNLSEC"), (Does.OTHER, Type.XFER)),
     # INCOMETYPE, TFERACTION and OPTACTION
-    "DIV": (InvestmentAction.DIVIDEND, TransactionType.DIV),
-    "INTEREST": (InvestmentAction.INTEREST, TransactionType.INT),
-    "CGLONG": (InvestmentAction.CAPITAL_GAIN, TransactionType.CREDIT),
-    "CGSHORT": (InvestmentAction.CAPITAL_GAIN, TransactionType.CREDIT),
-    "MISC": (InvestmentAction.OTHER, TransactionType.CREDIT),
-    "IN": (InvestmentAction.TRANSFER_IN, TransactionType.XFER),
-    "OUT": (InvestmentAction.TRANSFER_OUT, TransactionType.XFER),
-    "EXERCISE": (InvestmentAction.OPTION_EXERCISE, TransactionType.OTHER),
-    "ASSIGN": (InvestmentAction.OPTION_EXERCISE, TransactionType.OTHER),
-    "EXPIRE": (InvestmentAction.OPTION_EXPIRE, TransactionType.OTHER),
+    "DIV": (Does.DIVIDEND, Type.DIV),
+    "INTEREST": (Does.INTEREST, Type.INT),
+    **dict.fromkeys(("CGLONG", "CGSHORT"), (Does.CAPITAL_GAIN, Type.CREDIT)),
+    "MISC": (Does.OTHER, Type.CREDIT),
+    "IN": (Does.TRANSFER_IN, Type.XFER),
+    "OUT": (Does.TRANSFER_OUT, Type.XFER),
+    **dict.fromkeys(("EXERCISE", "ASSIGN"), (Does.OPTION_EXERCISE, Type.OTHER)),
+    "EXPIRE": (Does.OPTION_EXPIRE, Type.OTHER),
+}
+_SCHEMES: Final = {member.value: member for member in SecurityScheme}
+_MOST_TELLING: Final = list(SecurityScheme)
+_SECURITIES: Final = {
+    "MF": SecurityType.MUTUALFUND,
+    "STOCK": SecurityType.STOCK,
+    "DEBT": SecurityType.DEBT,
+    "OPT": SecurityType.OPTION,
 }
 _TOLD_BY: Final = {"INCOME": "INCOMETYPE", "TRANSFER": "TFERACTION", "CLOSUREOPT": "OPTACTION"}
 _UNITS_ONLY: Final = {"TRANSFER", "JRNLSEC", "CLOSUREOPT", "SPLIT"}
 _EXACT: Final = Context(prec=200)
+
+
+@attrs.frozen
+class Securities:
+    """The entries of a document's SECLIST, by UNIQUEID."""
+
+    _listed: dict[str, model.SecurityData]
+
+    @classmethod
+    def read(cls, entries: Iterable[tuple[str, str]], amounts: Amounts, warnings: Warnings) -> "Securities":
+        """Of several entries with one id the first counts."""
+        listed: dict[str, model.SecurityData] = {}
+        for number, (tag, body) in enumerate(entries, 1):
+            entry = record(body, f"security {number}", amounts, warnings)
+            if id_ := entry.text("UNIQUEID"):
+                listed.setdefault(id_, _security(entry, id_, tag.removesuffix("INFO")))
+        return cls(listed)
+
+    def named_by(self, row: Record, tag: str) -> model.SecurityData | None:
+        """The security of a row or a position: as it is listed, else as far as the row tells."""
+        if not (id_ := row.text("UNIQUEID")):
+            return None
+        kind = tag.removeprefix("BUY").removeprefix("SELL").removeprefix("POS")
+        return self._listed.get(id_) or _security(row, id_, "OPT" if tag == "CLOSUREOPT" else kind)
+
+
+def _security(named: Record, id_: str, kind: str) -> model.SecurityData:
+    scheme = _SCHEMES.get((named.text("UNIQUEIDTYPE") or "").upper(), SecurityScheme.OTHER)
+    ids = {model.SecurityId(scheme, id_)}
+    if ticker := named.text("TICKER"):
+        ids.add(model.SecurityId(SecurityScheme.TICKER, ticker))
+    symbol = named.text("CURRENCY.CURSYM") if named.text("SECNAME") else None
+    return model.SecurityData(
+        ids=tuple(sorted(ids, key=lambda each: _MOST_TELLING.index(each.scheme))),
+        name=named.text("SECNAME"),
+        type=_SECURITIES.get(kind, SecurityType.OTHER),
+        currency=currency(symbol) if symbol else None,
+    )
 
 
 @attrs.define
@@ -56,7 +95,7 @@ class Investments:
     rows: Rows
     securities: Securities
     as_of: date | None
-    holdings: list[HoldingData] = attrs.Factory(list[HoldingData])
+    holdings: list[model.HoldingData] = attrs.Factory(list[model.HoldingData])
     _positions: int = 0
 
     def add(self, tag: str, body: str) -> None:
@@ -68,7 +107,7 @@ class Investments:
             self._add_row(tag, self._record(body, self.rows.place()))
 
     def _record(self, body: str, where: str) -> Record:
-        return record(body, where, self.rows.amounts, self.rows.warnings, own=frozenset(), through=SEEN_THROUGH)
+        return record(body, where, self.rows.amounts, self.rows.warnings)
 
     def _add_row(self, tag: str, row: Record) -> None:
         booked = row.booked("DTTRADE")
@@ -80,7 +119,7 @@ class Investments:
         action, type_ = _kind(tag, row)
         memo, other = row.text("MEMO"), row.text("INVACCTFROM.ACCTID")
         self.rows.read.append(
-            TransactionData(
+            model.TransactionData(
                 posted_date=booked[0],
                 amount=amount,
                 type=type_,
@@ -91,14 +130,14 @@ class Investments:
                 original_amount=row.original(amount, foreign, rate) if amount.amount else None,
                 exchange_rate=rate,
                 reference=row.text("REVERSALFITID", "RELFITID"),
-                counterparty=Counterparty(account=other) if other else None,
+                counterparty=model.Counterparty(account=other) if other else None,
                 reversal=row.text("REVERSALFITID") is not None,
                 details=_journal(row, Money(total, unit)) if within else (),
-                investment=InvestmentDetail(
+                investment=model.InvestmentDetail(
                     action=action,
                     security=self.securities.named_by(row, tag),
                     units=_units(tag, row, total),
-                    unit_price=_price(row, unit),
+                    unit_price=money(row.number("UNITPRICE"), unit),
                     commission=_paid(row, unit, "COMMISSION"),
                     fees=_paid(row, unit, "FEES", "LOAD"),
                     taxes=_paid(row, unit, "TAXES", "WITHHOLDING", "STATEWITHHOLDING"),
@@ -117,15 +156,14 @@ class Investments:
         if (position.text("POSTYPE") or "").upper() == "SHORT":
             units = -abs(units) if units else units
         unit, _, _ = position.conversion(self.rows.currency)
-        value = position.number("MKTVAL")
         self.holdings.append(
-            HoldingData(
+            model.HoldingData(
                 security=security,
                 as_of=as_of,
                 units=units,
-                unit_price=_price(position, unit),
+                unit_price=money(position.number("UNITPRICE"), unit),
                 price_as_of=priced,
-                market_value=None if value is None else Money(value, unit),
+                market_value=money(position.number("MKTVAL"), unit),
             )
         )
 
@@ -137,14 +175,12 @@ def _total(tag: str, row: Record) -> Decimal | None:
     return (row.number("FRACCASH") if tag == "SPLIT" else None) or Decimal(0)
 
 
-def _kind(tag: str, row: Record) -> tuple[InvestmentAction, TransactionType]:
+def _kind(tag: str, row: Record) -> tuple[Does, Type]:
     told = row.text(_TOLD_BY[tag]) if tag in _TOLD_BY else tag
     word = (told or "").upper()
     word = next((each for each in ("BUY", "SELL") if word.startswith(each)), word)
-    if known := _KINDS.get(word):
-        return known
-    row.warn("investment_action_unknown", f"{tag} {told or ''}".strip())
-    return InvestmentAction.OTHER, TransactionType.OTHER
+    known = row.unless_read(_KINDS.get(word), "investment_action_unknown", f"{tag} {told or ''}".strip())
+    return known or (Does.OTHER, Type.OTHER)
 
 
 def _units(tag: str, row: Record, total: Decimal) -> Decimal | None:
@@ -157,29 +193,20 @@ def _units(tag: str, row: Record, total: Decimal) -> Decimal | None:
     if tag == "JRNLSEC":  # from one part of the account to another
         return Decimal(0)
     if tag == "TRANSFER" and (row.text("POSTYPE") or "").upper() != "SHORT":
-        return _signed(units, {"IN": 1, "OUT": -1}.get((row.text("TFERACTION") or "").upper(), 0))
+        sign = {"IN": 1, "OUT": -1}.get((row.text("TFERACTION") or "").upper(), 0)
+        return units.copy_sign(sign) if sign else units
     if tag.startswith(("BUY", "SELL")) and not (total and (total > 0) is not (units > 0)):
         buys = tag.startswith("BUY")
         if total and (total > 0) is buys:
             row.warn("total_sign_unusual", row.text("TOTAL"))
-        return _signed(units, 1 if buys else -1)
+        return units.copy_sign(1 if buys else -1)
     return units
-
-
-def _signed(units: Decimal, sign: int) -> Decimal:
-    return units.copy_sign(Decimal(sign)) if sign else units
-
-
-def _price(row: Record, unit: Currency) -> Money | None:
-    price = row.number("UNITPRICE")
-    return None if price is None else Money(price, unit)
 
 
 def _paid(row: Record, unit: Currency, *tags: str) -> Money | None:
     """What was paid under these names together, as a positive amount."""
     printed = [number for number in map(row.number, tags) if number is not None]
-    total = _sum(row, *(number.copy_abs() for number in printed)) if printed else None
-    return None if total is None else Money(total, unit)
+    return money(_sum(row, *(number.copy_abs() for number in printed)), unit) if printed else None
 
 
 def _sum(row: Record, first: Decimal, *others: Decimal) -> Decimal | None:
@@ -192,10 +219,10 @@ def _sum(row: Record, first: Decimal, *others: Decimal) -> Decimal | None:
         return None
 
 
-def _journal(row: Record, moved: Money) -> tuple[TransactionPart, ...]:
+def _journal(row: Record, moved: Money) -> tuple[model.TransactionPart, ...]:
     """Cash between two parts of the account: its balance is as before."""
     out = Money(moved.amount.copy_abs(), moved.currency)
     return (
-        TransactionPart(amount=-out, description=row.text("SUBACCTFROM")),
-        TransactionPart(amount=out, description=row.text("SUBACCTTO")),
+        model.TransactionPart(amount=-out, description=row.text("SUBACCTFROM")),
+        model.TransactionPart(amount=out, description=row.text("SUBACCTTO")),
     )

@@ -8,8 +8,7 @@ from typing import Final
 
 from dashtam_core.accounts import checkpoint
 
-PIECE: Final = 32 * 1024
-"""Characters that are read at a time: some two hundred rows."""
+PIECE: Final = 32 * 1024  # Characters that are read at a time: some two hundred rows.
 _STRIDE: Final = 1024 * 1024
 
 _OPENED: Final = ("<!--", "-->"), ("<![CDATA[", "]]>")

@@ -2,21 +2,18 @@
 
 import re
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, NamedTuple
 
 import attrs
 
-from dashtam_files._amounts import Amounts, currency
-from dashtam_files._answers import MAX_ACCOUNTS, MAX_ROWS
-from dashtam_files._text import MAX_FIELD
-from dashtam_files._warnings import Warnings
+from dashtam_files._answers import MAX_ACCOUNTS, MAX_ROWS, Warnings
+from dashtam_files._values import Amounts, currency
 from dashtam_files.ofx._markup import plain
 from dashtam_files.ofx._rows import Rows
 
-STATEMENTS: Final = frozenset({"STMTRS", "CCSTMTRS", "INVSTMTRS", "STMTENDRS", "CCSTMTENDRS"})
-_WRAPPERS: Final = frozenset(
-    {"STMTTRNRS", "CCSTMTTRNRS", "INVSTMTTRNRS", "STMTENDTRNRS", "CCSTMTENDTRNRS"}
-)  # what holds one of the above, or a status alone
+_STATEMENTS: Final = frozenset({"STMTRS", "CCSTMTRS", "INVSTMTRS", "STMTENDRS", "CCSTMTENDRS"})
+# A `STMTTRNRS` holds a `STMTRS`, or a status alone.
+_RESPONSES: Final = _STATEMENTS | {f"{tag.removesuffix('RS')}TRNRS" for tag in _STATEMENTS}
 _NOT_READ: Final = frozenset({"ACCTINFORS", "LOANSTMTRS", "INVOOLIST"})
 _AGGREGATES: Final = frozenset(
     {"STATUS", "FI", "BANKACCTFROM", "CCACCTFROM", "INVACCTFROM", "BANKTRANLIST", "BANKTRANLISTP", "INVTRANLIST"}
@@ -35,25 +32,21 @@ _OUTSIDE: Final = (
 )
 
 
-@attrs.frozen
-class _Records:
+class _Records(NamedTuple):
     """What is read as a whole in a section: where one begins, and what ends one, closed or not."""
 
-    tags: str
-    begin: re.Pattern[str] = attrs.field(init=False)
-    edge: re.Pattern[str] = attrs.field(init=False)
+    begin: re.Pattern[str]
+    edge: re.Pattern[str]
 
-    def __attrs_post_init__(self) -> None:
-        object.__setattr__(self, "begin", re.compile(f"<({self.tags})>"))
-        object.__setattr__(self, "edge", re.compile(f"</?(?:({self.tags})|{_OUTSIDE})>"))
+    @classmethod
+    def of(cls, tags: str) -> "_Records":
+        return cls(re.compile(f"<({tags})>"), re.compile(f"</?(?:({tags})|{_OUTSIDE})>"))
 
 
-_ROWS: Final = _Records("STMTTRNP?")
-_ALL: Final = _Records(f"STMTTRNP?|(?:CC)?CLOSING|{_INVESTMENTS}")
+_ROWS: Final = _Records.of("STMTTRNP?")
+_ALL: Final = _Records.of(f"STMTTRNP?|(?:CC)?CLOSING|{_INVESTMENTS}")
 # Where the words of investments and of closing statements may be: elsewhere a bank's own elements share them.
-_SECTIONS: Final[dict[str, _Records]] = dict.fromkeys(
-    ("INVSTMTRS", "INVTRANLIST", "SECLIST", "STMTENDRS", "CCSTMTENDRS"), _ALL
-)
+_WITH_ALL: Final = frozenset({"INVSTMTRS", "INVTRANLIST", "SECLIST", "STMTENDRS", "CCSTMTENDRS"})
 
 
 @attrs.define
@@ -64,16 +57,12 @@ class Response:
     institution: str | None
     institution_id: str | None
     tag: str = ""
+    # The first value of each element, by its name and by its aggregate's too: `BALAMT`, `LEDGERBAL.BALAMT`.
     fields: dict[str, str] = attrs.Factory(dict[str, str])
-    """The first value of each element, by its name and by its aggregate's too: `BALAMT`, `LEDGERBAL.BALAMT`."""
+    # The rows that could be read at once: those of banks, where the currency comes first as it should.
     rows: Rows | None = None
-    """The rows that could be read at once: those of banks, where the currency comes first as it should."""
+    # The tag and the text of all others, in order.
     records: list[tuple[str, str]] = attrs.Factory(list[tuple[str, str]])
-    """The tag and the text of all others, in order."""
-
-    @property
-    def has_account(self) -> bool:
-        return bool(self.tag or self.rows or self.records)
 
 
 @attrs.define
@@ -83,16 +72,12 @@ class Outline:
     amounts: Amounts
     warnings: Warnings
     responses: list[Response] = attrs.Factory(list[Response])
+    # The tag and the text of each entry in a list of securities.
     securities: list[tuple[str, str]] = attrs.Factory(list[tuple[str, str]])
-    """The tag and the text of each entry in a list of securities."""
-    cut_in: Response | None = None
-    """The response in which the document ends."""
-    ended: bool = False
-    """Whether `</OFX>` was found."""
-    tags: int = 0
-    """How many tags stand outside of rows."""
-    ends_in_tag: bool = False
-    """Whether the document breaks off inside a tag."""
+    cut_in: Response | None = None  # The response in which the document ends.
+    ended: bool = False  # Whether `</OFX>` was found.
+    tags: int = 0  # How many stand outside of rows.
+    ends_in_tag: bool = False  # Whether the document breaks off inside a tag.
     _count: int = 0
     _kinds: _Records = _ROWS
     _open: Response | None = None
@@ -181,7 +166,7 @@ class Outline:
             self.tags += 1
             if slash:
                 self._end(tag)
-            elif tag in _WRAPPERS or tag in STATEMENTS:
+            elif tag in _RESPONSES:
                 self._respond(tag)
             elif tag in _AGGREGATES:
                 self._enter(tag)
@@ -190,21 +175,21 @@ class Outline:
             else:
                 self._element(tag, plain(value))
                 continue
-            if self._kinds is not (kinds := self._kinds_in(tag)):
+            if tag in _NOT_READ and not slash:
+                self.warnings.add("section_not_read", self._where, tag)
+            kinds = _ALL if tag in _WITH_ALL else _ROWS if tag in _RESPONSES else self._kinds
+            if kinds is not self._kinds:
                 self._kinds = kinds
                 return token.end()
         return end
 
-    def _kinds_in(self, tag: str) -> _Records:
-        return _SECTIONS.get(tag) or (_ROWS if tag in STATEMENTS or tag in _WRAPPERS else self._kinds)
-
     def _respond(self, tag: str) -> Response:
         self._enter("")
-        if self._open is None or self._open.tag or tag not in STATEMENTS:
+        if self._open is None or self._open.tag or tag not in _STATEMENTS:
             where = f"statement {len(self.responses) + 1}"
             self._open = Response(where, self._bank.get("ORG"), self._bank.get("FID"))
             self.responses.append(self._open)
-        if tag in STATEMENTS:
+        if tag in _STATEMENTS:
             self._open.tag = tag
         return self._open
 
@@ -213,19 +198,13 @@ class Outline:
         self._open = None
         if tag == "SONRS":
             self._bank.clear()
-        self._note_unread(tag)
-
-    def _note_unread(self, tag: str) -> None:
-        if tag in _NOT_READ:
-            self.warnings.add("section_not_read", self._where, tag)
 
     def _end(self, tag: str) -> None:
         self.ended = self.ended or tag == "OFX"
         if tag in _AGGREGATES:
             self._enter("")
-        elif tag in _WRAPPERS or tag in STATEMENTS or "MSGSRSV" in tag or tag == "OFX":
-            self._enter("")
-            self._open = None
+        elif tag in _RESPONSES or "MSGSRSV" in tag or tag == "OFX":
+            self._leave(tag)
 
     def _enter(self, aggregate: str) -> None:
         if self._inside == "STATUS":
@@ -233,12 +212,9 @@ class Outline:
         self._inside = aggregate
         if self._open is not None and aggregate:
             self._open.fields.setdefault(aggregate, "")
-        self._note_unread(aggregate)
 
     def _element(self, tag: str, value: str) -> None:
-        if len(value) > MAX_FIELD:
-            self.warnings.add("text_cut", self._where, tag)
-            value = value[:MAX_FIELD]
+        value = self.warnings.whole(value, self._where, tag)
         if self._inside == "STATUS":
             self._status.setdefault(tag, value)
         elif self._open is not None:

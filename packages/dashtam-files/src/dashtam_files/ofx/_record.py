@@ -9,17 +9,17 @@ from typing import Final
 import attrs
 
 from dashtam_core.kernel import Currency, Money
-from dashtam_files._amounts import NO_CURRENCY, Amounts, currency
+from dashtam_files._answers import Warnings
 from dashtam_files._text import MAX_FIELD
-from dashtam_files._warnings import Warnings
-from dashtam_files.ofx._days import day_and_instant
+from dashtam_files._values import NO_CURRENCY, Amounts, currency, ofx_day
 from dashtam_files.ofx._markup import plain
 
 _ELEMENT: Final = re.compile(r"<([A-Z0-9._-]+)>([^<]*)")
 _TOKEN: Final = re.compile(r"<(/?)([A-Z0-9._-]+)>([^<]*)")
+# Aggregates that records of investments share.
+_COMMON: Final = frozenset({"INVBUY", "INVSELL", "INVTRAN", "INVPOS", "SECINFO", "SECID"})
 _WIDE: Final = Context(prec=80)
 
-type Fields = Mapping[str, str]
 type Names = frozenset[str]
 
 
@@ -27,25 +27,24 @@ type Names = frozenset[str]
 class Record:
     """Reads the elements of one record. `where` is its place; what cannot be read is reported there, and None."""
 
-    fields: Fields
-    """The elements that say anything."""
+    fields: Mapping[str, str]  # The elements that say anything.
     where: str
     amounts: Amounts
     warnings: Warnings
 
     def text(self, *tags: str) -> str | None:
         """The first of these elements that there is."""
-        for tag in tags:
-            if tag in self.fields:
-                return self.fields[tag]
-        return None
+        return next((self.fields[tag] for tag in tags if tag in self.fields), None)
 
     def warn(self, rule: str, raw: str | None = None) -> None:
         self.warnings.add(rule, self.where, raw)
 
+    def unless_read[T](self, read: T | None, rule: str, raw: str | None) -> T | None:
+        return self.warnings.unless_read(read, rule, self.where, raw)
+
     def booked(self, tag: str) -> tuple[date, datetime | None] | None:
         """The day and the instant that date the row, without which it is left out."""
-        day, instant = day_and_instant(printed := self.fields.get(tag, ""))
+        day, instant = ofx_day(printed := self.fields.get(tag, ""))
         if day is None:
             self.warn("transaction_date_unreadable", printed)
             return None
@@ -53,27 +52,21 @@ class Record:
 
     def amount(self, tag: str) -> Decimal | None:
         """The amount of the row, without which it is left out."""
-        amount = self.amounts.read(self.fields.get(tag, ""))
-        if amount is None:
+        if (amount := self.amounts.read(self.fields.get(tag, ""))) is None:
             self.warn("transaction_amount_unreadable", self.fields.get(tag))
         return amount
 
     def number(self, tag: str) -> Decimal | None:
         """Any other number; one that is not printed is no fault."""
-        number = self.amounts.read(printed) if (printed := self.fields.get(tag)) else None
-        if printed and number is None:
-            self.warn("number_unreadable", f"{tag} {printed}")
-        return number
+        if not (printed := self.fields.get(tag)):
+            return None
+        return self.unless_read(self.amounts.read(printed), "number_unreadable", f"{tag} {printed}")
 
     def day(self, tag: str) -> date | None:
         """Any other day; one that is not printed, or of zeros, is no fault."""
-        text = self.fields.get(tag)
-        if text is None or not text.strip("0"):
+        if not (printed := self.fields.get(tag, "")).strip("0"):
             return None
-        day, _ = day_and_instant(text)
-        if day is None:
-            self.warn("date_unreadable", text)
-        return day
+        return self.unless_read(ofx_day(printed)[0], "date_unreadable", printed)
 
     def conversion(self, own: Currency) -> tuple[Currency, str | None, Decimal | None]:
         """The amount's currency, the one it was converted from, and the rate (OFX 2.3, section 5.2).
@@ -83,9 +76,7 @@ class Record:
         """
         get = self.fields.get
         if symbol := get("CURRENCY.CURSYM") or get("CURRENCY"):
-            unit = currency(symbol)
-            if unit is None:
-                self.warn("currency_unreadable", symbol)
+            unit = self.unless_read(currency(symbol), "currency_unreadable", symbol)
             return unit or NO_CURRENCY, None, _rate(get("CURRENCY.CURRATE"))
         symbol = get("ORIGCURRENCY.CURSYM") or get("ORIGCURRENCY")
         return own, symbol, _rate(get("ORIGCURRENCY.CURRATE")) if symbol else None
@@ -112,26 +103,20 @@ def _rate(text: str | None) -> Decimal | None:
     return rate if rate and rate > 0 else None
 
 
-def record(
-    body: str, where: str, amounts: Amounts, warnings: Warnings, *, own: Names, through: Names = frozenset()
-) -> Record:
-    """The elements between a record's tags. `own` are its elements; aggregates in `through` are seen through."""
+def record(body: str, where: str, amounts: Amounts, warnings: Warnings, own: Names = frozenset()) -> Record:
+    """The elements between a record's tags. `own` are the known ones; with none, `_COMMON` is seen through."""
     pairs = _ELEMENT.findall(body)
     fields = dict(pairs)
     if len(fields) != len(pairs) or not own.issuperset(fields):
-        fields = _own_fields(body, own, through)
+        fields = _own_fields(body, own)
     clean = plain if "&" in body else str.strip
     fields = {tag: text for tag, value in fields.items() if (text := clean(value))}
-    read = Record(fields, where, amounts, warnings)
     if len(body) > MAX_FIELD:
-        for tag, value in fields.items():
-            if len(value) > MAX_FIELD:
-                read.warn("text_cut", tag)
-                fields[tag] = value[:MAX_FIELD]
-    return read
+        fields |= {tag: warnings.whole(text, where, tag) for tag, text in fields.items()}
+    return Record(fields, where, amounts, warnings)
 
 
-def _own_fields(body: str, own: Names, through: Names) -> dict[str, str]:
+def _own_fields(body: str, own: Names) -> dict[str, str]:
     """A record's fields where it holds aggregates or repeats itself; those in an aggregate are named `PAYEE.NAME`.
 
     Of a repeated field the first that says anything counts, but every MEMO is kept.
@@ -143,7 +128,7 @@ def _own_fields(body: str, own: Names, through: Names) -> dict[str, str]:
     for at, (slash, tag, value) in enumerate(tokens):
         if slash:
             inside = "" if tag == inside else inside
-        elif tag in through and not inside:
+        elif tag in _COMMON and not own and not inside:
             continue
         elif not inside and tag not in own and not value.strip() and closed_at.get(tag, -1) > at + 1:
             inside = tag

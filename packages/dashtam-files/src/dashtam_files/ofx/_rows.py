@@ -8,10 +8,9 @@ import attrs
 
 from dashtam_core.accounts import Counterparty, TransactionData, TransactionStatus, TransactionType
 from dashtam_core.kernel import Currency, Money
-from dashtam_files._amounts import Amounts
+from dashtam_files._answers import Warnings
 from dashtam_files._text import MAX_FIELD
-from dashtam_files._warnings import Warnings
-from dashtam_files.ofx._days import parsed
+from dashtam_files._values import Amounts, short_ofx_day
 from dashtam_files.ofx._markup import plain
 from dashtam_files.ofx._record import Record, record
 
@@ -49,8 +48,8 @@ class Rows:
     currency: Currency
     amounts: Amounts
     warnings: Warnings
+    # The transactions, in order. A row without a readable day or amount is reported and left out.
     read: list[TransactionData] = attrs.Factory(list[TransactionData])
-    """The transactions, in order. A row without a readable day or amount is reported and left out."""
     count: int = 0
 
     def place(self) -> str:
@@ -66,9 +65,9 @@ class Rows:
         read, unit, before = self.read, self.currency, len(self.read)
         while found := _PLAIN.match(text, at):
             kind, posted, user, available, amount, id_, check, reference, sic, name, memo = found.groups()
-            day, instant = parsed(posted)
-            acted = parsed(user)[0] if user else None
-            valued = parsed(available)[0] if available else None
+            day, instant = short_ofx_day(posted)
+            acted = short_ofx_day(user)[0] if user else None
+            valued = short_ofx_day(available)[0] if available else None
             if day is None or kind not in _TYPES or (user and not acted) or (available and not valued):
                 break
             name = (plain(name) if "&" in name else name.strip()) or None if name else None
@@ -96,13 +95,14 @@ class Rows:
 
     def add(self, tag: str, body: str) -> None:
         """Reads one row, however it is written. `body` is what stands between its tags."""
-        row = record(body, self.place(), self.amounts, self.warnings, own=_OWN)
+        row = record(body, self.place(), self.amounts, self.warnings, _OWN)
         get, pending = row.fields.get, tag == "STMTTRNP"
         booked = row.booked("DTTRAN" if pending else "DTPOSTED")
         if booked is None or (amount := row.amount("TRNAMT")) is None:
             return
         unit, foreign, rate = row.conversion(self.currency)
         money = Money(amount, unit)
+        number = row.text("BANKACCTTO.ACCTID", "CCACCTTO.ACCTID")
         payee = get("NAME") or row.text("PAYEE.NAME", "PAYEE", "EXTDNAME")
         memo = " ".join(filter(None, (get("MEMO"), get("MEMO2")))) or None
         self.read.append(
@@ -123,7 +123,7 @@ class Rows:
                 mcc=_mcc(get("SIC")),
                 check_number=get("CHECKNUM"),
                 reference=get("REFNUM"),
-                counterparty=_counterparty(row, payee),
+                counterparty=Counterparty(name=payee, account=number) if number else None,
                 replaces=get("CORRECTFITID"),
             )
         )
@@ -136,10 +136,9 @@ def _mcc(printed: str | None) -> str | None:
 
 def _type(row: Record) -> TransactionType:
     printed = row.fields.get("TRNTYPE", "")
-    if known := _TYPES.get(printed) or _TYPES.get(printed.upper()):
-        return known
-    row.warn("transaction_type_unknown", printed)
-    return TransactionType.OTHER
+    return (
+        row.unless_read(_TYPES.get(printed.upper()), "transaction_type_unknown", printed) or TransactionType.OTHER
+    )
 
 
 def _status(row: Record, *, pending: bool) -> TransactionStatus:
@@ -151,8 +150,3 @@ def _status(row: Record, *, pending: bool) -> TransactionStatus:
         if action.upper() != "REPLACE":
             row.warn("correction_unknown", action)
     return TransactionStatus.PENDING if pending else TransactionStatus.POSTED
-
-
-def _counterparty(row: Record, payee: str | None) -> Counterparty | None:
-    number = row.text("BANKACCTTO.ACCTID", "CCACCTTO.ACCTID")
-    return Counterparty(name=payee, account=number) if number else None

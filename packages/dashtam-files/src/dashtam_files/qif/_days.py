@@ -9,9 +9,10 @@ from itertools import pairwise
 from typing import Final
 
 from dashtam_core.accounts import ImportCode, ImportFailed
-from dashtam_core.kernel import Failure, Result, Success
-from dashtam_files._answers import refused
-from dashtam_files.qif._records import Account, paced
+from dashtam_core.kernel import Result, Success
+from dashtam_files._answers import Refusal, paced, refused
+from dashtam_files._values import calendar_day
+from dashtam_files.qif._records import Account
 
 _DATE: Final = re.compile(
     r"(\d{4}|\d\d?)(?:\s*[-/.']\s*|\s+)(\d\d?|[A-Z]{3,9})(?:\s*[-/.',]\s*|\s+)(\d{4}|\d\d?)"
@@ -21,9 +22,6 @@ _DATE: Final = re.compile(
 _COMPACT: Final = re.compile(r"(\d{4})(\d\d)(\d\d)", re.ASCII)
 _DOTTED: Final = re.compile(r"\d\d?\s*\.", re.ASCII)
 _MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_YEARS: Final = range(1900, 2200)
-# Years of two digits from here on are of the twentieth century; Quicken's `'20` is 2020 by that too.
-_TURN: Final = 70
 
 
 class DayOrder(StrEnum):
@@ -45,13 +43,7 @@ def day(text: str, order: DayOrder) -> date | None:
     if (name := second[:3].lower()) in _MONTHS:
         order, second = DayOrder.DMY, str(_MONTHS.index(name) + 1)
     printed = dict(zip(DayOrder.YMD if len(first) > len("yy") else order, (first, second, third), strict=True))
-    year = int(printed["Y"])
-    if len(printed["Y"]) <= len("yy"):
-        year += 1900 if year >= _TURN else 2000
-    try:
-        return date(year, int(printed["M"]), int(printed["D"])) if year in _YEARS else None
-    except ValueError:
-        return None
+    return calendar_day(printed["Y"], printed["M"], printed["D"])
 
 
 def decided(accounts: Collection[Account]) -> Result[DayOrder, ImportFailed]:
@@ -87,6 +79,6 @@ def _in_order(texts: Sequence[str], order: DayOrder) -> bool:
     return all(a <= b for a, b in pairwise(days)) or all(a >= b for a, b in pairwise(days))
 
 
-def _ambiguous(what: str, example: str) -> Failure[ImportFailed]:
+def _ambiguous(what: str, example: str) -> Refusal:
     how = 'import it with a profile that has format = "qif" and date_order = "DMY", "MDY" or "YMD"'
     return refused(ImportCode.READING_AMBIGUOUS, f"{what} ({' '.join(example.split())}): {how}")

@@ -10,12 +10,11 @@ import attrs
 from dashtam_core import accounts as model
 from dashtam_core.accounts import SecurityType as Kind
 from dashtam_core.kernel import Currency, Result, Success, and_then
-from dashtam_files._amounts import NO_CURRENCY, Amounts
-from dashtam_files._answers import parser, refused
-from dashtam_files._text import decoded, head
-from dashtam_files._warnings import Warnings
+from dashtam_files._answers import Answer, Warnings, paced, refused, statement
+from dashtam_files._text import Decoded, decoded, head
+from dashtam_files._values import NO_CURRENCY, Amounts
 from dashtam_files.qif._days import DayOrder, decided
-from dashtam_files.qif._records import KINDS, Account, Document, paced
+from dashtam_files.qif._records import KINDS, Account, Document
 from dashtam_files.qif._rows import Rows
 
 _SIGNATURE: Final = re.compile(
@@ -61,29 +60,24 @@ class QifReader:
         account = given.get("account", "").strip()
         return Success(QifReader(DayOrder(order) if order else None, Currency(unit.upper()), account))
 
-    def read(self, data: bytes, /) -> Result[model.Statement, model.ImportFailed]:
+    def read(self, data: bytes, /) -> Answer:
         """The statement; refused are files cut short, too large, or whose days can be read in two ways."""
         if not self.recognizes(data):
             why = "the file does not begin with a header such as !Type:Bank: export it as QIF from your bank"
             return refused(model.ImportCode.FORMAT_UNKNOWN, why)
-        source, warnings = decoded(data), Warnings()
-        if source.damaged:
-            warnings.add("bytes_undecodable", "document", source.encoding)
-        document = Document(warnings, self.account)
+        source = decoded(data)
+        document = Document(Warnings(source), self.account)
         if failure := document.read(source.text.replace("\0", "")):
             return failure
         order = Success(self.date_order) if self.date_order else decided(document.accounts.values())
-        return and_then(order, lambda found: Success(self._statement(document, found, source.encoding)))
+        return and_then(order, lambda found: self._statement(document, found, source))
 
-    def _statement(self, document: Document, order: DayOrder, encoding: str) -> model.Statement:
+    def _statement(self, document: Document, order: DayOrder, source: Decoded) -> Success[model.Statement]:
         accounts, warnings = document.accounts.values(), document.warnings
-        if not accounts:
-            warnings.add("no_statement", "document")
         securities = {name: _security(name, fields) for name, fields in document.securities.items()}
         rows = Rows(Amounts(_printed(accounts)), order, self.currency, securities, warnings)
-        read = tuple(_account(each, f"account {number}", rows) for number, each in enumerate(accounts, 1))
-        batch = model.SyncBatch(accounts=read, warnings=warnings.all())
-        return model.Statement(format="QIF", encoding=encoding, parser=parser(), batch=batch)
+        read = (_account(each, f"account {number}", rows) for number, each in enumerate(accounts, 1))
+        return statement("QIF", source, read, warnings)
 
 
 def _toml(profile: str) -> dict[str, Any]:
@@ -103,20 +97,17 @@ def _printed(accounts: Iterable[Account]) -> Iterator[str]:
 
 def _account(account: Account, where: str, rows: Rows) -> model.AccountBatch:
     declared, name = account.fields, account.fields["N"]
-    if not name:
-        rows.warnings.add("account_id_missing", where)
-    if rows.currency == NO_CURRENCY:
-        rows.warnings.add("currency_missing", where)
     kind = "".join(declared.get("T", "").lower().split())
     number = name if _NUMBER.fullmatch(name) else None
+    data = model.AccountData(
+        provider_account_id=name,
+        account_type=KINDS.get(kind) or KINDS.get(account.kind, model.AccountType.OTHER),
+        currency=rows.currency,
+        number=number,
+        name=None if number else name or None,
+    )
     return model.AccountBatch(
-        account=model.AccountData(
-            provider_account_id=name,
-            account_type=KINDS.get(kind) or KINDS.get(account.kind, model.AccountType.OTHER),
-            currency=rows.currency,
-            number=number,
-            name=None if number else name or None,
-        ),
+        account=rows.warnings.checked(data, where),
         transactions=rows.read(account.records, where),
         balances=tuple(_balance(declared, where, rows)),
     )

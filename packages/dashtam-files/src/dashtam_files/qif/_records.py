@@ -1,17 +1,14 @@
 """From a document's lines to its accounts and their records, whatever else stands between them."""
 
 import re
-from collections.abc import Iterable, Iterator
 from typing import Final
 
 import attrs
 
 from dashtam_core.accounts import AccountType as Type
-from dashtam_core.accounts import ImportCode, ImportFailed, checkpoint
-from dashtam_core.kernel import Failure
-from dashtam_files._answers import MAX_ACCOUNTS, MAX_ROWS, refused, too_many
+from dashtam_core.accounts import ImportCode
+from dashtam_files._answers import MAX_ACCOUNTS, MAX_ROWS, Refusal, Warnings, paced, refused, too_many
 from dashtam_files._text import MAX_FIELD
-from dashtam_files._warnings import Warnings
 
 _INVESTMENTS: Final = dict.fromkeys(("invst", "port", "mutual", "401(k)/403(b)"), Type.INVESTMENT)
 KINDS: Final = (
@@ -21,15 +18,6 @@ KINDS: Final = (
 )
 _PASSED_OVER: Final = frozenset({"cat", "class", "memorized", "budget", "invitem", "template", "tag", "payee"})
 _LINE: Final = re.compile(r"[^\r\n]+")
-_PACE: Final = 256
-
-
-def paced[T](items: Iterable[T]) -> Iterator[T]:
-    """The same items, with a checkpoint now and then."""
-    for number, item in enumerate(items):
-        if not number % _PACE:
-            checkpoint()
-        yield item
 
 
 @attrs.define
@@ -63,7 +51,7 @@ class Document:
     _record: Record = attrs.Factory(Record)
     _rows: int = 0
 
-    def read(self, text: str) -> Failure[ImportFailed] | None:
+    def read(self, text: str) -> Refusal | None:
         """Everything in the text; a refusal if that is too much, or its last transaction is half there."""
         for found in paced(_LINE.finditer(text)):
             self._line(found[0].strip())
@@ -105,8 +93,7 @@ class Document:
     def _field(self, code: str, text: str) -> None:
         fields, parts = self._record.fields, self._record.parts
         if len(text) > MAX_FIELD:
-            self.warnings.add("text_cut", "document", code)
-            text = text[:MAX_FIELD]
+            text = self.warnings.whole(text, "document", code)
         if code == "S" and self._kind != "security":
             parts.append({})
             self._rows += 1
@@ -130,7 +117,7 @@ class Document:
                 fields["action"] = fields.pop("N")
             self._section().records.append(record)
 
-    def _cut_short(self) -> Failure[ImportFailed] | None:
+    def _cut_short(self) -> Refusal | None:
         """Many banks leave out the last `^`; a transaction without its day or its amount was cut."""
         if self._kind not in KINDS or self._record == Record() or self._record.fields.keys() >= {"D", "T"}:
             return None

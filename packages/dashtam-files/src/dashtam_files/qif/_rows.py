@@ -12,10 +12,10 @@ from dashtam_core import accounts as model
 from dashtam_core.accounts import InvestmentAction as Does
 from dashtam_core.accounts import TransactionType as Type
 from dashtam_core.kernel import Currency, Money
-from dashtam_files._amounts import Amounts
-from dashtam_files._warnings import Warnings
+from dashtam_files._answers import Warnings, paced
+from dashtam_files._values import Amounts, money
 from dashtam_files.qif._days import DayOrder, day
-from dashtam_files.qif._records import Record, paced
+from dashtam_files.qif._records import Record
 
 _TRANSFER: Final = re.compile(r"\[.*\](?:/.*)?", re.DOTALL)
 _TYPES: Final = {"atm": Type.ATM, "dep": Type.DEP, "deposit": Type.DEP, "pos": Type.POS, "txfr": Type.XFER}
@@ -69,17 +69,13 @@ class Rows:
 
     def money(self, text: str | None, where: str, rule: str, sign: int = 0) -> Money | None:
         """The amount as printed, save for a `sign` of 1 or -1; a warning and None where it cannot be read."""
-        amount = self.amounts.read(text) if text else None
-        if text and amount is None:
-            self.warnings.add(rule, where, text)
-        signed = amount.copy_sign(sign) if amount and sign else amount
-        return None if signed is None else Money(signed, self.currency)
+        if not text:
+            return None
+        amount = self.warnings.unless_read(self.amounts.read(text), rule, where, text)
+        return money(amount.copy_sign(sign) if amount and sign else amount, self.currency)
 
     def calendar_day(self, text: str | None, where: str, rule: str) -> date | None:
-        found = day(text or "", self.order)
-        if found is None:
-            self.warnings.add(rule, where, text)
-        return found
+        return self.warnings.unless_read(day(text or "", self.order), rule, where, text)
 
     def _row(self, record: Record, where: str) -> model.TransactionData | None:
         get = record.fields.get

@@ -16,8 +16,8 @@ from dashtam_files.writers._shared import BOOKED, days_of, distinct, one_line, r
 
 _OPENING: Final = "Equity:Opening-Balances"
 _OTHERS: Final = ("Expenses:Unknown", "Income:Unknown", _OPENING)
+# How Beancount adds; what it would round is not asserted, or left as a comment.
 _THEIRS: Final = Context(prec=28, traps=[Inexact])
-"""How Beancount adds; what it would round is not asserted, or left as a comment."""
 
 
 @attrs.frozen
@@ -111,14 +111,12 @@ def _holding(each: ExportedAccount) -> tuple[Balance | None, Sequence[Balance]]:
     return None, ()
 
 
-def _sum(
-    rows: Iterable[Transaction], until: Balance | None = None, start: Balance | None = None
-) -> Decimal | None:
+def _sum(rows: Iterable[Transaction], end: Balance | None = None, start: Balance | None = None) -> Decimal | None:
     """What rows come to by the end of a balance's day, in its currency; None where Beancount would round."""
     try:
         total = _THEIRS.plus(start.amount.amount if start else Decimal())
         for row in rows:
-            if until is None or (row.posted_date <= until.as_of and row.amount.currency == until.amount.currency):
+            if end is None or (row.posted_date <= end.as_of and row.amount.currency == end.amount.currency):
                 total = _THEIRS.add(total, row.amount.amount)
     except Inexact:
         return None

@@ -12,6 +12,7 @@ from xml.sax.saxutils import escape
 import attrs
 
 from dashtam_core import accounts as model
+from dashtam_core.accounts import BalanceKind as Kind
 from dashtam_core.accounts import ExportedAccount, Transaction
 from dashtam_core.kernel import Currency
 from dashtam_files.writers._shared import BOOKED, days_of, one_line, rows_of, told
@@ -21,11 +22,7 @@ _HEADER: Final = (
     '<?OFX OFXHEADER="200" VERSION="220" SECURITY="NONE" OLDFILEUID="NONE" NEWFILEUID="NONE"?>\n<OFX>\n'
 )
 _OK: Final = "<STATUS><CODE>0</CODE><SEVERITY>INFO</SEVERITY></STATUS>"
-_AVAILABLE: Final = (
-    model.BalanceKind.AVAILABLE,
-    model.BalanceKind.CLOSING_AVAILABLE,
-    model.BalanceKind.INTERIM_AVAILABLE,
-)
+_AVAILABLE: Final = (Kind.AVAILABLE, Kind.CLOSING_AVAILABLE, Kind.INTERIM_AVAILABLE)
 _TYPES: Final = {"SAVINGS", "MONEYMRKT", "CD"}
 _NO_BALANCE: Final = "<LEDGERBAL><BALAMT>0</BALAMT><DTASOF>19000101120000</DTASOF></LEDGERBAL>\n"
 _NAME, _MEMO, _FITID, _CHECKNUM, _REFNUM, _BANKID, _BRANCHID = 32, 255, 255, 12, 32, 9, 22
@@ -55,8 +52,7 @@ class OfxWriter:
             some = [each for each in every if _is_card(each.account) is (kind == "CREDITCARD")]
             if some:
                 yield f"<{kind}MSGSRSV1>\n"
-                for each in some:
-                    yield from _response(each)
+                yield from chain.from_iterable(map(_response, some))
                 yield f"</{kind}MSGSRSV1>\n"
         yield "</OFX>\n"
 

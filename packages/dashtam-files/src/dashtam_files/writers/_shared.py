@@ -8,8 +8,8 @@ from typing import Final
 
 from dashtam_core.accounts import Balance, BalanceKind, ExportedAccount, Transaction, TransactionStatus
 
+# Balances after everything that was booked by the end of their day.
 BOOKED: Final = (BalanceKind.LEDGER, BalanceKind.CLOSING_BOOKED, BalanceKind.INTERIM_BOOKED)
-"""Balances after everything that was booked by the end of their day."""
 
 _UNWRITABLE: Final = re.compile("[\0-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 

@@ -19,6 +19,7 @@ from bench_http import Lag
 
 import dashtam_embedded
 from dashtam_core import Actor, Dashtam, Settings, UnavailableError, provide
+from dashtam_core.audit import PersonalVault
 from dashtam_core.identity import (
     Argon2Hasher,
     Claims,
@@ -64,10 +65,12 @@ async def opened() -> AsyncGenerator[Dashtam]:
 
 
 async def have(dashtam: Dashtam, addresses: list[str], encoded: str) -> None:
-    """People with one password, put into the store without hashing it for each."""
+    """People with one password, put into the store without hashing it for each, and with the key that each has."""
+    vault = dashtam.container.get(PersonalVault)
     claims, store, now = dashtam.container.get(Claims), identity_store(dashtam.store), datetime.now(UTC)
     for text in addresses:
         user_id, address = UserId(new_id()), EmailAddress.parse(text).unwrap()
+        await vault.sealing(user_id)
         async with store.unit_of_work(Subject(user_id, frozenset())) as unit:
             await unit.users.add(User(user_id, address, Role.USER, UserStatus.ACTIVE, now))
             await unit.users.claim(claims.lookup_key(address.folded))

@@ -11,7 +11,7 @@ import re
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from datetime import datetime
-from functools import partial
+from functools import lru_cache, partial
 from typing import Final
 from uuid import UUID
 
@@ -26,6 +26,7 @@ ACCESS_SECONDS: Final = 600
 _SKEW_SECONDS: Final = 5
 _PERIOD_SECONDS: Final = 30 * 24 * 60 * 60
 _MAX_CHARACTERS: Final = 2_048
+_REMEMBERED: Final = 4_096
 _MISSING: Final = "access tokens need the packages PyJWT and cryptography: pip install 'dashtam-core[crypto]'"
 _FORM: Final = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]{85}[AQgw]")
 
@@ -115,7 +116,9 @@ def _key_of(seed: bytes) -> _Key:
     jwk = f'{{"crv":"Ed25519","kty":"OKP","x":"{_base64(public.public_bytes_raw())}"}}'
     header = {"typ": "at+jwt", "kid": _base64(hashlib.sha256(jwk.encode()).digest())}
     signed = partial(jws.encode, key=private, algorithm="EdDSA", headers=header)
-    return _Key(signed(b"").partition(".")[0], signed, partial(jws.decode, key=public, algorithms=["EdDSA"]))
+    # A token comes with each request of its ten minutes: its signature is looked at once, its time each time.
+    verified = lru_cache(_REMEMBERED)(partial(jws.decode, key=public, algorithms=["EdDSA"]))
+    return _Key(signed(b"").partition(".")[0], signed, verified)
 
 
 def _base64(data: bytes) -> str:

@@ -18,6 +18,7 @@ from uuid import UUID
 
 import asyncpg
 import attrs
+import pytest
 
 from dashtam_core import Dashtam, Settings, hookimpl, identity, provide
 from dashtam_core.accounts import (
@@ -444,8 +445,21 @@ def stages(dashtam: Dashtam, ends: str) -> list[Stage]:
     return [*dashtam.stages[:here], Crashing(ends, after), *dashtam.stages[here:]]
 
 
+async def somebody_new(_: identity.RegisterUser, __: object) -> Subject:
+    """Who registers is nobody, and nobody's cases could not be told apart."""
+    return Subject(UserId(new_id()), frozenset())
+
+
 @asynccontextmanager
 async def marked(store: Store) -> AsyncGenerator[World]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(identity.RegisterUser, "claimant", somebody_new)
+        async with opened(store) as world:
+            yield world
+
+
+@asynccontextmanager
+async def opened(store: Store) -> AsyncGenerator[World]:
     async with Dashtam.open(
         settings=Settings(key=KEY, mail_url="console:"),
         store=store,

@@ -57,14 +57,16 @@ class Claims:
         async with self.units(ANONYMOUS) as unit:
             return _subject(await unit.users.look_up(self.lookup_key(folded)))
 
-    def by_secret(self, secret: str) -> Subject:
-        """Whom a secret of ours names."""
-        return _subject(owner_of(secret))
+    async def by_secret(self, secret: str) -> Subject:
+        """Whom a secret of ours names, if they have an account: others leave no trace under a made-up id."""
+        named = _subject(owner_of(secret))
+        async with self.units(named) as unit:
+            return ANONYMOUS if await unit.users.find() is None else named
 
     def by_bearer(self, token: str) -> Subject:
         """Whom an access token is signed for, with their session, or whom an API token names."""
         if token.count(".") != _DOTS:
-            return self.by_secret(token)
+            return _subject(owner_of(token))
         claims = self.access.read(token, self.clock.now())
         return ANONYMOUS if claims is None else Subject(claims.user_id, frozenset(), claims.session_id)
 
@@ -81,9 +83,9 @@ class Unproven:
     resource_type: ClassVar[str] = "user"
     replayable: ClassVar[bool] = False
 
-    async def claimant(self, claims: Claims, /) -> Subject:
-        """On whose rows it runs. This permits nothing: the handler asks for what proves it."""
-        raise NotImplementedError
+    async def claimant(self, claims: Claims, /) -> Subject:  # noqa: ARG002 - who registers is nobody so far
+        """On whose rows it runs, nobody's at first. This permits nothing: the handler asks for what proves it."""
+        return ANONYMOUS
 
 
 @attrs.frozen

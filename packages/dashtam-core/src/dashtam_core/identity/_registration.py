@@ -22,7 +22,7 @@ from dashtam_core.identity._passwords import Blocklist, check_password
 from dashtam_core.identity._permissions import PROFILE_READ, PROFILE_WRITE, SESSIONS_WRITE
 from dashtam_core.identity._repositories import Credentials, Users
 from dashtam_core.kernel import Clock, Failure, Permission, Result, Subject, Success, UserId, map_success, new_id
-from dashtam_core.messaging import Command, Outgoing, Query, UnitOfWork
+from dashtam_core.messaging import Command, Notes, Outgoing, Query, UnitOfWork
 
 GIVES_ACCESS: Final = (CredentialKind.SESSION, CredentialKind.API_TOKEN, CredentialKind.PASSWORD_RESET)
 """What lets somebody in without the password."""
@@ -98,9 +98,6 @@ class RegisterUser(Unproven, Command[None, IdentityRefused]):
     email: str
     password: str = attrs.field(repr=False)
 
-    async def claimant(self, claims: Claims, /) -> Subject:  # noqa: ARG002 - whoever registers is somebody new
-        return Subject(UserId(new_id()), frozenset())
-
 
 @attrs.frozen
 class RegisterUserHandler:
@@ -108,9 +105,9 @@ class RegisterUserHandler:
     users: Users
     passwords: Passwords
     guessing: Guessing
-    subject: Subject
     clock: Clock
     outgoing: Outgoing
+    notes: Notes
 
     async def prepare(self, command: RegisterUser, /) -> Result[tuple[EmailAddress, str], IdentityRefused]:
         if isinstance(closed := self.registration.check(registering=True), Failure):
@@ -125,9 +122,11 @@ class RegisterUserHandler:
 
     async def apply(self, _: RegisterUser, prepared: tuple[EmailAddress, str], /) -> Result[None, IdentityRefused]:
         email, encoded = prepared
-        user_id = self.subject.user_id
-        await self.users.add(User(user_id, email, Role.USER, UserStatus.UNVERIFIED, self.clock.now()))
-        await self.passwords.keep(encoded, user_id)
+        user_id = UserId(new_id())
+        async with self.users.acting_for(user_id):
+            await self.users.add(User(user_id, email, Role.USER, UserStatus.UNVERIFIED, self.clock.now()))
+            await self.passwords.keep(encoded, user_id)
+        self.notes.about(user_id)
         self.outgoing.emit(_notices.UserRegistered(user_id=user_id))
         return Success(None)
 
@@ -143,7 +142,7 @@ class VerifyEmail(Unproven, Command[None, IdentityRefused]):
     password: str = attrs.field(repr=False)
 
     async def claimant(self, claims: Claims, /) -> Subject:
-        return claims.by_secret(self.token)
+        return await claims.by_secret(self.token)
 
 
 @attrs.frozen
@@ -281,7 +280,7 @@ class ResetPassword(Unproven, Command[None, IdentityRefused]):
     password: str = attrs.field(repr=False)
 
     async def claimant(self, claims: Claims, /) -> Subject:
-        return claims.by_secret(self.token)
+        return await claims.by_secret(self.token)
 
 
 @attrs.frozen

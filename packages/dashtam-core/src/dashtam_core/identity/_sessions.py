@@ -208,7 +208,7 @@ class RefreshSession(Unproven, Command[SessionTokens, IdentityRefused]):
     refresh_token: str = attrs.field(repr=False)
 
     async def claimant(self, claims: Claims, /) -> Subject:
-        return claims.by_secret(self.refresh_token)
+        return await claims.by_secret(self.refresh_token)
 
 
 @attrs.frozen

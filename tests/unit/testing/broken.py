@@ -1,6 +1,7 @@
 """Adapters that each break a promise, held to the kit. `test_conformance` runs them: what it names must fail."""
 
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
@@ -25,10 +26,11 @@ from dashtam_core.accounts import (
 )
 from dashtam_core.audit import Ed25519Signer, PersonalVault, Signer
 from dashtam_core.connections import Provider, ProviderCode, ProviderFailed, SyncRequest
-from dashtam_core.identity import Keyring
+from dashtam_core.identity import Credential, CredentialKind, Keyring, Rate, RateLimiter
 from dashtam_core.kernel import Clock, DateRange, Failure, Money, Result, Subject, Success, UserId
-from dashtam_core.memory import MemoryEventBus, MemoryProvider, MemoryStore, MemoryVault
+from dashtam_core.memory import MemoryEventBus, MemoryProvider, MemoryRateLimiter, MemoryStore, MemoryVault
 from dashtam_core.memory._deliveries import MemoryDeliveries, Waiting
+from dashtam_core.memory._identity import MemoryCredentials, MemoryRootKeys, MemoryUsers
 from dashtam_core.memory._store import MemoryAccounts, MemoryDocuments, MemoryTransactions, MemoryUnit
 from dashtam_core.messaging import Delivery, EventBus, Subscription
 from dashtam_core.store import Capability, Store
@@ -38,6 +40,7 @@ from dashtam_core.testing import (
     KeyringConformance,
     PersonalVaultConformance,
     ProviderConformance,
+    RateLimiterConformance,
     SignerConformance,
     StatementReaderConformance,
     StoreConformance,
@@ -258,6 +261,76 @@ class TestForgetsAll(TestClaimsToLast):
             return ClaimsToLast()
 
         return empty
+
+
+# -- people who log in --------------------------------------------------------------------------------------------
+
+
+class UsesAgain(MemoryCredentials):
+    async def claim(self, kind: CredentialKind, secret_hash: bytes, *said: Any) -> Credential | None:
+        if found := await self.find(kind, secret_hash):
+            await self.change(attrs.evolve(found, used_at=None))
+        return await super().claim(kind, secret_hash, *said)
+
+
+class FindsAnybodys(MemoryCredentials):
+    async def find(self, kind: CredentialKind, secret_hash: bytes, /) -> Credential | None:
+        kept = self.unit.store.identity
+        everybodys = {id_: each for table in kept.credentials.values() for id_, each in table.items()}
+        return everybodys.get(kept.hashes[kind, secret_hash]) if (kind, secret_hash) in kept.hashes else None
+
+
+class StaysSomebodyElse(MemoryUsers):
+    """Where an error ends it."""
+
+    @asynccontextmanager
+    async def acting_for(self, user_id: UserId, /) -> AsyncGenerator[None]:
+        before, self.unit.acting = self.unit.acting, user_id
+        yield
+        self.unit.acting = before
+
+
+class IgnoresBeside(MemoryRootKeys):
+    async def add(self, key_id: str, wrapped: bytes, /, *, beside: Collection[str]) -> bool:
+        return await super().add(key_id, wrapped, beside=self.kept)
+
+
+class RacyKeys(MemoryStore):
+    def __init__(self) -> None:
+        super().__init__()
+        self.keys = IgnoresBeside()
+
+
+class TestUsesAgain(TestForgetsToUndo):
+    broken = UsesAgain
+
+
+class TestFindsAnybodys(TestForgetsToUndo):
+    broken = FindsAnybodys
+
+
+class TestStaysSomebodyElse(TestForgetsToUndo):
+    broken = StaysSomebodyElse
+
+
+class TestIgnoresBeside(StoreConformance):
+    @pytest.fixture
+    def store(self) -> Store:
+        return RacyKeys()
+
+
+class LetsInUncounted(MemoryRateLimiter):
+    """Where one of several keys is full."""
+
+    async def take(self, wanted: Mapping[str, Rate], /) -> float:
+        wait = await super().take(wanted)
+        return wait if len(wanted) == 1 else 0.0
+
+
+class TestLetsInUncounted(RateLimiterConformance):
+    @pytest.fixture
+    def limiter(self) -> RateLimiter:
+        return LetsInUncounted()
 
 
 # -- buses --------------------------------------------------------------------------------------------------------

@@ -128,3 +128,5 @@ def test_the_command_line_rotates_and_retires(monkeypatch: pytest.MonkeyPatch, t
     monkeypatch.delenv("DASHTAM_KEY_FILE")
     monkeypatch.setenv("DASHTAM_KEY", OLD)
     assert dashtam("keys", "retire").exit_code == 3
+    assert dashtam("keys", "rotate", str(tmp_path / "none.key")).exit_code == 3
+    assert not (tmp_path / "none.key").exists(), "a key that opens nothing is not kept"

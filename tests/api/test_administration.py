@@ -63,6 +63,43 @@ async def test_a_role_counts_at_once(service: Service, cleo: Resident, admin: Re
         problem(await cleo.ask("GET", "/users/me"), 401, "token_unknown")
         await cleo.log_in()
         assert (await cleo.ask("GET", "/admin/users")).status_code == status
+    await service.dashtam.relay.deliver()
+    assert service.mails.subjects(cleo.email) == [], "of a state that is the same nobody is told"
+
+
+@pytest.mark.parametrize("how", ["lock", "deactivation", "tokens"])
+async def test_a_link_ends_with_all_else(service: Service, cleo: Resident, admin: Resident, how: str) -> None:
+    """Whoever got hold of one before an account was closed, or rid of its tokens, has nothing afterwards."""
+    await service.ask("POST", "/password-resets", {"email": cleo.email})
+    said, program = {"token": await service.mailed(cleo.email), "password": NEW}, await cleo.api_token()
+    path = f"/admin/users/{cleo.user_id}"
+    if how == "lock":
+        await admin.ask("PATCH", path, {"status": "LOCKED"})
+    elif how == "deactivation":
+        await cleo.ask("POST", "/users/me/deactivation")
+    else:
+        assert (await admin.ask("DELETE", f"{path}/tokens")).status_code == 204
+    if how != "tokens":
+        await admin.ask("PATCH", path, {"status": "ACTIVE"})
+    problem(await service.ask("PUT", "/password-resets", said), 422, "link_spent")
+    api = await service.ask("GET", "/users/me", token=program)
+    assert api.status_code == (200 if how == "lock" else 401), "an API token outlives a lock alone"
+
+
+async def test_what_administrators_do_is_on_record(service: Service, cleo: Resident, admin: Resident) -> None:
+    """Looking at everybody's accounts too; each entry says whose account it was, and what that is now."""
+    await admin.ask("GET", "/admin/users")
+    made = (await admin.ask("POST", "/admin/users", {"email": "new@example.org", "role": "ADMIN"})).json()
+    await admin.ask("PATCH", f"/admin/users/{cleo.user_id}", {"status": "LOCKED"})
+    problem(await admin.ask("PATCH", f"/admin/users/{SOME}", {"status": "LOCKED"}), 404, "user_unknown")
+    trail = [each.entry for each in await service.trail(admin.user_id) if "user" in each.entry.action]
+    done = [(each.action, each.resource_id, each.context) for each in trail if each.phase != "attempted"]
+    assert done == [
+        ("list_users", None, {}),
+        ("create_user", made["user_id"], {"role": "ADMIN"}),
+        ("change_user", str(cleo.user_id), {"role": "USER", "status": "LOCKED"}),
+        ("change_user", SOME, {}),
+    ]
 
 
 @pytest.mark.parametrize("body", [{"status": "LOCKED"}, {"role": "USER"}, {"status": "ACTIVE"}])

@@ -1,10 +1,13 @@
 """API tokens: made and ended by their person, with scopes, and never more than that person may now."""
 
+import asyncio
+
 import httpx
 import pytest
 
 from api.mailbox import Resident, Service
 from api.people import Person, problem
+from dashtam_core.identity import CreateApiToken
 
 SOME = "0198a000-0000-7000-8000-000000000000"
 
@@ -30,6 +33,10 @@ async def test_a_token_is_made_listed_and_revoked(service: Service, cleo: Reside
     assert (await cleo.ask("DELETE", path)).status_code == 204
     problem(await service.ask("GET", "/users/me", token=token), 401, "token_unknown")
     problem(await cleo.ask("DELETE", path), 404, "api_token_unknown")
+    problem(await cleo.ask("DELETE", f"/api-tokens/{cleo.session['session_id']}"), 404, "api_token_unknown")
+    (done,) = [each.entry for each in await service.trail(cleo.user_id) if each.entry.context.get("permissions")]
+    assert (done.action, done.resource_id) == ("create_api_token", new["token_id"])
+    assert done.context == {"permissions": ["accounts:read", "profile:read"]}
     assert (await cleo.ask("GET", "/api-tokens")).json()["items"] == []
 
 
@@ -100,3 +107,24 @@ async def test_who_has_no_account_here_reads_so(ann: Person) -> None:
     for method, path in (("POST", "factors"), ("DELETE", "users/me"), ("GET", "admin/users")):
         answer = await ann.http.request(method, f"/v1/{path}")
         assert "log in if no API token may carry it" in problem(answer, 403, "permission_denied")["detail"]
+
+
+@pytest.mark.parametrize("whose", ["their own", "everybody's"])
+async def test_no_token_is_made_behind_the_end_of_all_sessions(
+    service: Service, cleo: Resident, admin: Resident, whose: str
+) -> None:
+    """Whoever was let in just before makes none once an administrator has ended what gives access."""
+    there = service.dashtam.acting_as((await service.dashtam.authenticate(cleo.session["access_token"])).unwrap())
+    path = "/admin/tokens" if whose == "everybody's" else f"/admin/users/{cleo.user_id}/tokens"
+    assert (await admin.ask("DELETE", path)).status_code == 204
+    assert (await there.execute(CreateApiToken("a program"))).failure().code == "token_unknown"
+    await cleo.log_in()
+    assert (await cleo.ask("GET", "/api-tokens")).json()["items"] == []
+
+
+async def test_many_at_once_are_no_more_than_one_may_have(cleo: Resident) -> None:
+    """Of eight where two have room, two are made."""
+    for _ in range(98):
+        assert (await made(cleo)).status_code == 201
+    statuses = [each.status_code for each in await asyncio.gather(*(made(cleo) for _ in range(8)))]
+    assert sorted(statuses) == [201] * 2 + [409] * 6

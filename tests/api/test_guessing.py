@@ -140,18 +140,18 @@ async def test_codes_and_links_are_limited_too(service: Service, cleo: Resident,
 
 
 async def test_mails_to_one_address_are_limited(service: Service, cleo: Resident) -> None:
-    """Five at once, by whatever they are asked for, whether there is an account or not; the sixth is not sent."""
+    """Five at once, whether there is an account or not; resets count apart, so that nobody is kept from one."""
     for email in (cleo.email, "nobody@example.org"):
-        resets = [("/password-resets", {"email": email})] * 3
-        registrations = [("/users", {"email": email.upper(), "password": NEW})] * 3
-        peers = [f"198.51.100.{n}" for n in range(6)]
-        asked = zip([*resets, *registrations], peers, strict=True)
+        registrations = [("/users", {"email": email.upper(), "password": NEW})] * 6
+        resets = [("/password-resets", {"email": email})] * 6
+        peers = [f"198.51.100.{n}" for n in range(12)]
+        asked = zip([*registrations, *resets], peers, strict=True)
         statuses = [(await service.ask("POST", *each, peer=peer)).status_code for each, peer in asked]
-        assert statuses == [202] * 5 + [429]
+        assert statuses == [*[202] * 5, 429] * 2
     problem(await cleo.ask("PUT", "/users/me/email", {"email": cleo.email}), 429, "too_many_attempts")
     await service.dashtam.relay.deliver()
-    assert len(service.mails.subjects(cleo.email)) == 3
-    assert len(service.mails.subjects("NOBODY@example.org")) == 2
+    assert len(service.mails.subjects(cleo.email)) == 5
+    assert len(service.mails.subjects("NOBODY@example.org")) == 5
 
 
 def forged(kind: str, whom: Resident) -> str:
@@ -193,3 +193,32 @@ async def test_a_forged_subject_is_nobody(service: Service, cleo: Resident, dave
     assert (await service.ask("GET", "/users/me", token=program)).status_code == 200
     said = {"token": mailed, "password": NEW}
     assert (await service.ask("PUT", "/password-resets", said)).status_code == 204
+
+
+async def test_what_a_mail_server_reads_alike_counts_alike(service: Service) -> None:
+    """Letters of another width in a domain, and spaces before it, lead to the same mailbox and its limit."""
+    spelled = [
+        "ann@example.org",
+        "ann@\uff45xample.org",
+        "ann@e\uff58ample.org",
+        " " * 300 + "ann@exampl\uff45.org",
+    ]
+    asked = [(spelled[n % 4], f"198.51.100.{n}") for n in range(6)]
+    statuses = [
+        (await service.ask("POST", "/password-resets", {"email": e}, peer=p)).status_code for e, p in asked
+    ]
+    assert statuses == [202] * 5 + [429]
+
+
+async def test_a_site_with_many_networks_is_one_guesser(service: Service) -> None:
+    """Whoever has 65,536 networks of IPv6 has 240 tries at once and no more, and leaves room for others."""
+    before, began = service.hasher.verified, time.monotonic()
+
+    def ask(number: int) -> Awaitable[httpx.Response]:
+        return service.log_in(f"n{number}@example.org", NEW, peer=f"2001:db8:7:{number:x}::1")
+
+    statuses = await at_once(300, ask)
+    room = (time.monotonic() - began) // 0.5
+    assert 240 <= service.hasher.verified - before <= 240 + room
+    assert statuses.count(429) >= 60 - room
+    assert (await service.log_in("nobody@example.org", NEW, peer="2001:db8:8::1")).status_code == 401

@@ -14,10 +14,11 @@ import pytest
 
 from api.mailbox import KEY, NEW, PASSWORD, Resident, Service, show, totp
 from api.people import problem
+from api.test_guessing import forged
 from dashtam_core import identity
 from dashtam_core.audit import ReadableEntry
 from dashtam_core.identity import RetireKeys, RotateKey
-from dashtam_core.kernel import ANONYMOUS
+from dashtam_core.kernel import ANONYMOUS, UserId, new_id
 from dashtam_core.messaging import Command
 from dashtam_core.store import Store
 from dashtam_postgres import PostgresStore
@@ -225,6 +226,18 @@ async def test_log_ins_are_on_record_with_their_factors(service: Service, cleo: 
     assert done[0].personal == {"ip_address": "192.0.2.7", "user_agent": "money app/2"}
     nobody = _told(await service.trail(ANONYMOUS.user_id), "log_in")
     assert nobody == [("attempted", None), ("failed", "credentials_wrong")]
+
+
+async def test_an_id_that_nobody_has_is_left_without_a_trace(service: Service, cleo: Resident) -> None:
+    """Secrets that name it are refused as nobody's, and nothing is on record under it."""
+    made_up = attrs.evolve(cleo, user_id=UserId(new_id()))
+    token, said = forged("refresh", made_up), {"token": forged("mail", made_up), "password": PASSWORD}
+    problem(await service.refresh(token), 401, "token_unknown")
+    problem(await service.ask("POST", "/email-verifications", said), 422, "link_spent")
+    problem(await service.ask("PUT", "/password-resets", said), 422, "link_spent")
+    assert await service.trail(made_up.user_id) == []
+    nobody = {each.entry.action for each in await service.trail(ANONYMOUS.user_id)}
+    assert {"refresh_session", "verify_email", "reset_password"} <= nobody
 
 
 async def test_what_tries_to_get_around_is_on_record(

@@ -56,6 +56,7 @@ async def test_a_forgotten_password_is_replaced(service: Service, cleo: Resident
         problem(await service.ask("PUT", "/password-resets", said), 422, code)
     assert await reset(service, cleo.email.upper()) == 204
     said = {"token": first, "password": PASSWORD}
+    service.hasher.broken = True  # a link that is spent costs no hashing
     problem(await service.ask("PUT", "/password-resets", said), 422, "link_spent")
     problem(await service.log_in(cleo.email), 401, "credentials_wrong")
     assert (await service.log_in(cleo.email, NEW)).status_code == 201
@@ -126,6 +127,9 @@ async def test_anothers_address_cannot_be_taken(service: Service, cleo: Resident
     assert service.mails.subjects(dave.email) == ["You have an account already"]
     assert (await cleo.ask("GET", "/users/me")).json()["email"] == cleo.email
     problem(await cleo.ask("PUT", "/users/me/email", {"email": "none"}), 422, "email_invalid")
+    await cleo.ask("PUT", "/users/me/email", {"email": cleo.email})
+    await service.dashtam.relay.deliver()
+    assert service.mails.subjects(cleo.email) == ["Confirm your address"], "one's own is nobody else's"
 
 
 async def test_a_password_does_not_expire(service: Service, cleo: Resident) -> None:
@@ -134,3 +138,44 @@ async def test_a_password_does_not_expire(service: Service, cleo: Resident) -> N
     service.clock.advance(timedelta(days=3_652))
     assert (await service.log_in(cleo.email)).status_code == 201
     assert (await service.ask("GET", "/users/me", token=token)).status_code == 200
+
+
+async def linked(service: Service, who: Resident, new: str) -> dict[str, str]:
+    """What proves a new address of theirs."""
+    await who.ask("PUT", "/users/me/email", {"email": new})
+    return {"token": await service.mailed(new), "password": PASSWORD}
+
+
+async def test_a_link_to_the_former_address_ends_with_it(service: Service, cleo: Resident) -> None:
+    """Whoever still reads the mail that was left behind resets nothing."""
+    await service.ask("POST", "/password-resets", {"email": cleo.email})
+    said = {"token": await service.mailed(cleo.email), "password": NEW}
+    link = await linked(service, cleo, "new@example.org")
+    assert (await service.ask("POST", "/email-verifications", link)).status_code == 204
+    problem(await service.ask("PUT", "/password-resets", said), 422, "link_spent")
+    assert (await service.log_in("new@example.org")).status_code == 201
+
+
+async def test_no_address_is_proven_with_a_password_that_is_replaced(service: Service, cleo: Resident) -> None:
+    """Of a reset and a link that a thief follows with the old password at this moment, one succeeds."""
+    await service.ask("POST", "/password-resets", {"email": cleo.email})
+    said = {"token": await service.mailed(cleo.email), "password": NEW}
+    link = await linked(service, cleo, "thief@example.org")
+    proving = service.ask("POST", "/email-verifications", link)
+    answers = await asyncio.gather(service.ask("PUT", "/password-resets", said), proving)
+    assert sorted(each.status_code for each in answers) == [204, 422]
+
+
+@pytest.mark.parametrize("state", ["LOCKED", "DEACTIVATED"])
+async def test_a_closed_account_takes_no_other_address(
+    service: Service, cleo: Resident, admin: Resident, state: str
+) -> None:
+    """A link from before proves nothing while it is closed, so that whoever opens it again finds it as it was."""
+    link = await linked(service, cleo, "thief@example.org")
+    if state == "LOCKED":
+        await admin.ask("PATCH", f"/admin/users/{cleo.user_id}", {"status": "LOCKED"})
+    else:
+        await cleo.ask("POST", "/users/me/deactivation")
+    problem(await service.ask("POST", "/email-verifications", link), 422, "link_spent")
+    await admin.ask("PATCH", f"/admin/users/{cleo.user_id}", {"status": "ACTIVE"})
+    assert (await service.log_in(cleo.email)).status_code == 201

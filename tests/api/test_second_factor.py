@@ -6,7 +6,7 @@ import re
 
 from api.mailbox import PASSWORD, Resident, Service, totp
 from api.people import problem
-from dashtam_core.identity import CredentialKind
+from dashtam_core.identity import ConfirmFactor, CredentialKind, EnrollFactor
 from dashtam_core.kernel import Subject
 from dashtam_core.store import identity_store
 
@@ -39,6 +39,8 @@ async def test_a_factor_is_set_up_shown_and_removed(service: Service, cleo: Resi
     assert (await cleo.log_in()).status_code == 201
     await service.dashtam.relay.deliver()
     assert service.mails.subjects(cleo.email) == ["Your second factor was changed"] * 2
+    assert ["turned on" in each.text for each in service.mails.mails] == [True, False]
+    assert ["removed" in each.text for each in service.mails.mails] == [False, True]
 
 
 async def test_a_log_in_takes_both_factors(service: Service, cleo: Resident, dave: Resident) -> None:
@@ -114,3 +116,13 @@ async def test_other_sessions_can_be_ended_with_a_change_of_factor(service: Serv
         problem(await service.refresh(each["refresh_token"]), 401, "token_unknown")
     problem(await service.log_in(cleo.email, PASSWORD), 401, "code_required")
     assert (await cleo.log_in(code=totp(secret, service.clock, steps=1))).status_code == 201
+
+
+async def test_a_session_that_was_ended_turns_no_factor_on(service: Service, cleo: Resident) -> None:
+    """Whoever has a stolen one and was let in just before its owner ended it does not keep the owner out."""
+    thief = service.dashtam.acting_as((await service.dashtam.authenticate(cleo.session["access_token"])).unwrap())
+    factor = (await thief.execute(EnrollFactor())).unwrap()
+    assert (await cleo.ask("DELETE", "/sessions")).status_code == 204
+    code = totp(factor.secret, service.clock)
+    assert (await thief.execute(ConfirmFactor(factor.factor_id, code))).failure().code == "factor_unknown"
+    assert (await service.log_in(cleo.email)).status_code == 201

@@ -9,6 +9,8 @@ import pytest
 
 from api.mailbox import NEW, PASSWORD, Resident, Service, show
 from api.people import problem
+from dashtam_core.identity import RefreshSession
+from dashtam_core.kernel import ANONYMOUS
 
 AT_ONCE: Final = 64
 TIMES: Final = 1_000 if os.environ.get("HYPOTHESIS_PROFILE") == "prove" else 5
@@ -25,6 +27,11 @@ async def test_a_refresh_token_is_good_once(service: Service, cleo: Resident) ->
         assert {each.json()["session_id"] for each in answers} == {cleo.session["session_id"]}
     assert service.hasher.verified == hashed
     assert len((await cleo.ask("GET", "/sessions")).json()["items"]) == 1
+    refreshed = [
+        each.entry for each in await service.trail(cleo.user_id) if each.entry.action == "refresh_session"
+    ]
+    done = {each.resource_id for each in refreshed if each.phase == "succeeded"}
+    assert done == {cleo.session["session_id"]}
     await service.dashtam.relay.deliver()
     assert service.mails.mails == []
     show(f"{TIMES} x {AT_ONCE} refreshes at once: 1 successor each, 0 sessions ended")
@@ -72,7 +79,14 @@ async def test_sessions_are_listed_and_ended_by_their_person(
         problem(await cleo.ask("DELETE", f"/sessions/{unknown}"), 404, "session_unknown")
     assert (await cleo.ask("DELETE", f"/sessions/{there['session_id']}")).status_code == 204
     problem(await service.refresh(there["refresh_token"]), 401, "token_unknown")
+    service.later(seconds=5)
+    cleo.session = (await service.refresh(cleo.session["refresh_token"])).json()
+    (used,) = (await cleo.ask("GET", "/sessions")).json()["items"]
+    assert used == {**first, "last_used_at": used["last_used_at"]}
+    assert used["last_used_at"] > used["created_at"] == first["last_used_at"]
     assert (await cleo.ask("DELETE", "/sessions")).status_code == 204
+    done = [each.entry.context for each in await service.trail(cleo.user_id) if each.entry.phase == "succeeded"]
+    assert [each for each in done if "ended" in each] == [{"ended": 1}] * 2
     problem(await cleo.ask("GET", "/sessions"), 401, "token_unknown")
     assert (await dave.ask("GET", "/sessions")).status_code == 200
 
@@ -146,6 +160,9 @@ async def test_a_session_ends_however_much_it_is_used(service: Service, cleo: Re
     service.later(hours=0.1)
     problem(await cleo.ask("GET", "/users/me"), 401, "token_unknown")
     problem(await service.refresh(cleo.session["refresh_token"]), 401, "token_unknown")
+    await cleo.log_in()
+    listed = (await cleo.ask("GET", "/sessions")).json()["items"]
+    assert [each["session_id"] for each in listed] == [cleo.session["session_id"]]
 
 
 async def _reset(cleo: Resident, _: Resident) -> None:
@@ -174,7 +191,7 @@ ENDINGS: Final[dict[str, tuple[Ending, int]]] = {
     "log-out": (_by_person("DELETE", "/sessions/{session_id}"), 200),
     "log-out everywhere": (_by_person("DELETE", "/sessions"), 200),
     "password change": (_by_person("PUT", "/users/me/password", {"current": PASSWORD, "new": NEW}), 200),
-    "password reset": (_reset, 200),
+    "password reset": (_reset, 401),
     "role change": (_by_admin("PATCH", "/admin/users/{id}", {"role": "READ_ONLY"}), 200),
     "lock": (_by_admin("PATCH", "/admin/users/{id}", {"status": "LOCKED"}), 401),
     "deactivation": (_by_person("POST", "/users/me/deactivation"), 401),
@@ -216,3 +233,9 @@ async def test_an_administrator_ends_sessions_of_one_or_all(
     done = [each.entry for each in await service.trail(admin.user_id) if each.entry.action == "revoke_tokens"]
     assert [each.resource_id for each in done] == [*[str(cleo.user_id)] * 2, None, None]
     assert [each.context for each in done] == [{}, {"revoked": 1}, {}, {"revoked": 2}]
+
+
+async def test_a_refresh_token_that_is_no_text_is_not_known(service: Service) -> None:
+    """Whoever embeds Dashtam may hand over what JSON cannot: half a surrogate pair is a wrong token, no more."""
+    answer = await service.dashtam.acting_as(ANONYMOUS).execute(RefreshSession("\ud800"))
+    assert answer.failure().code == "token_unknown"

@@ -23,6 +23,7 @@ from dashtam_core.identity import (
     IdentityCode,
     ListApiTokens,
     MasterKey,
+    RevokeApiToken,
 )
 from dashtam_core.identity._keyring import MIN_KEY_CHARACTERS
 from dashtam_core.kernel import ANONYMOUS, PUBLIC, Clock, Permission, Subject
@@ -117,6 +118,16 @@ async def test_a_token_has_a_name(name: str) -> None:
         assert refused.code is IdentityCode.TOKEN_NAME_INVALID
         assert await token_of(dashtam.acting_as(ANN), "x" * 100)
         assert len((await dashtam.acting_as(ANN).ask(ListApiTokens())).unwrap()) == 1
+
+
+async def test_a_person_has_so_many_tokens() -> None:
+    """A hundred at one time; one that is revoked makes room."""
+    async with Dashtam.open(settings=SETTINGS, plugins=[]) as dashtam:
+        ann = dashtam.acting_as(ANN)
+        made = [(await ann.execute(CreateApiToken("phone"))).unwrap() for _ in range(100)]
+        assert (await ann.execute(CreateApiToken("phone"))).failure().code is IdentityCode.TOKENS_TOO_MANY
+        (await ann.execute(RevokeApiToken(made[0].token_id))).unwrap()
+        assert await token_of(ann, "phone")
 
 
 async def test_making_a_token_takes_a_permission() -> None:

@@ -1,6 +1,8 @@
 """Opening Dashtam: what it needs, what it says when something is missing, and the key it keeps."""
 
+import logging
 import stat
+import sys
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -9,17 +11,18 @@ from typing import Any
 
 import pytest
 
-from dashtam_core import AssemblyError, Dashtam, PluginError, Settings, UnavailableError, hookimpl, provide
+from dashtam_core import AssemblyError, Dashtam, PluginError, Settings, UnavailableError, app, hookimpl, provide
 from dashtam_core.accounts import ImportStatement, ListAccounts
-from dashtam_core.app import _kept_secret
+from dashtam_core.app import _kept_secret, key_of
 from dashtam_core.container import Binding
 from dashtam_core.identity import ExternalSubject, Keyring, MasterKey
 from dashtam_core.kernel import ErrorCode, KernelCode, UnavailableCode
 from dashtam_core.memory import MemoryStore, open_memory_store
 from dashtam_core.messaging import Route
 from dashtam_core.plugins import StoreOpener
-from dashtam_core.store import Store
+from dashtam_core.store import Capability, Store
 from dashtam_core.testing.samples import LinesPlugin, lines
+from unit.logs.recording import recorded
 
 ANN = ExternalSubject("ann")
 KEY = "k" * 32
@@ -191,6 +194,69 @@ def test_a_race_for_the_key_has_one_winner(tmp_path: Path) -> None:
         assert len(set(keys)) == 1
         assert len(keys[0]) >= 43
         assert names_in(file.parent) == ["dashtam.key"]
+
+
+def _without_cryptography(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app, "_can_encrypt", lambda: False)
+    monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives.ciphers.aead", None)
+
+
+class Lasting(MemoryStore):
+    """Says that it keeps what it is told."""
+
+    capabilities = MemoryStore.capabilities | {Capability.IMMUTABLE_AUDIT}
+
+
+async def test_data_that_lasts_is_not_opened_without_its_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With nothing to open the root key with, nothing is derived of another one."""
+    _without_cryptography(monkeypatch)
+    with pytest.raises(ImportError, match="cryptography"):
+        async with Dashtam.open(settings=Settings(key=KEY), store=Lasting(), plugins=[]):
+            pass
+
+
+class Keyless(MemoryStore):
+    """Keeps nobody who logs in, and no root key."""
+
+    capabilities = frozenset({Capability.TRANSACTIONS})
+
+
+@pytest.mark.parametrize("store", [MemoryStore, Keyless])
+async def test_without_a_wrapped_root_the_key_is_the_root(
+    monkeypatch: pytest.MonkeyPatch, store: type[MemoryStore]
+) -> None:
+    """Where data in memory has nothing to wrap it with, and where a store has no place for it."""
+    if store is MemoryStore:
+        _without_cryptography(monkeypatch)
+    async with Dashtam.open(settings=Settings(key=KEY), store=(kept := store()), plugins=[]) as dashtam:
+        assert dashtam.container.get(Keyring).derive("a purpose") == MasterKey(KEY.encode()).derive("a purpose")
+    assert kept.keys.kept == {}
+
+
+def test_a_kept_key_is_in_no_line_of_the_log(tmp_path: Path) -> None:
+    """From the moment that it is read."""
+    with recorded() as stream:
+        key = key_of(Settings(store_url="embedded:", data_dir=tmp_path))
+        logging.getLogger("dashtam_core").warning("the key is %s", key)
+    assert "the key is" in stream.getvalue()
+    assert str(key) not in stream.getvalue()
+
+
+def test_a_new_name_comes_before_the_former_one(tmp_path: Path) -> None:
+    """In the settings the key before the master key; beside an embedded store, the file that is there already."""
+    assert key_of(Settings(key=KEY[::-1], master_key=KEY)) == KEY[::-1]
+    (tmp_path / "master.key").write_text(f"{KEY}\n")
+    assert key_of(Settings(store_url="embedded:", data_dir=tmp_path)) == KEY
+    assert names_in(tmp_path) == ["master.key"]
+
+
+async def test_each_store_in_memory_has_a_root_key_of_its_own() -> None:
+    """Made anew, so that nobody who reads the source derives anything."""
+    derived = set[bytes]()
+    for _ in range(2):
+        async with Dashtam.open(settings=Settings(), plugins=[]) as dashtam:
+            derived.add(dashtam.container.get(Keyring).derive("a purpose"))
+    assert len(derived) == 2
 
 
 async def test_a_configured_key_comes_before_the_kept_one(tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ from dashtam_core.settings import default_data_dir
 KEY = "k" * 32
 NAMES = (
     *("STORE_URL", "STORE_ADMIN_URL", "MASTER_KEY", "DATA_DIR", "PLUGINS", "SUBJECT", "IMPORT_MAX_BYTES"),
-    *("LOG_FORMAT", "LOG_LEVEL", "SLOW_SECONDS"),
+    *("LOG_FORMAT", "LOG_LEVEL", "SLOW_SECONDS", "KEY", "KEY_FILE", "MAIL_URL", "MAIL_FROM", "VERIFY_URL"),
+    *("RESET_URL", "REGISTRATION", "PASSWORD_BLOCKLIST"),
 )
 
 
@@ -40,6 +41,13 @@ def test_every_variable_is_read() -> None:
         LOG_FORMAT="JSON",
         LOG_LEVEL="debug",
         SLOW_SECONDS="0.25",
+        KEY=KEY[::-1] + "x",
+        MAIL_URL="smtp://mail.example.org",
+        MAIL_FROM="Bank <a@example.org>",
+        VERIFY_URL="https://a.example/v#{token}",
+        RESET_URL="https://a.example/r#{token}",
+        REGISTRATION="False",
+        PASSWORD_BLOCKLIST="/srv/ours.txt",
     )
     assert settings == Settings(
         store_url="postgresql://u:p@host/db",
@@ -52,7 +60,37 @@ def test_every_variable_is_read() -> None:
         log_format="json",
         log_level="debug",
         slow_seconds=0.25,
+        key=KEY[::-1] + "x",
+        mail_url="smtp://mail.example.org",
+        mail_from="Bank <a@example.org>",
+        verify_url="https://a.example/v#{token}",
+        reset_url="https://a.example/r#{token}",
+        registration=False,
+        password_blocklist=Path("/srv/ours.txt"),
     )
+
+
+def test_a_secret_is_read_from_a_file(tmp_path: Path) -> None:
+    """Without the end of its line; what the variable itself says goes before it."""
+    file = tmp_path / "key"
+    file.write_text(f"{KEY}\n")
+    assert read(KEY_FILE=f" {file} ").key == KEY
+    assert read(KEY_FILE=str(file), KEY="x" * 32).key == "x" * 32
+    assert read(KEY_FILE=str(tmp_path / "none"), KEY=KEY).key == KEY
+    file.write_text("")
+    assert read(KEY_FILE=str(file)).key is None
+
+
+@pytest.mark.parametrize("content", [None, b"\xff" * 40])
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | None) -> None:
+    """One that is not there, and one that is no text, of which nothing is shown."""
+    file = tmp_path / "key"
+    if content:
+        file.write_bytes(content)
+    refused = refusal(KEY_FILE=str(file))
+    assert refused.code is KernelCode.SETTING_INVALID
+    assert refused.message.startswith(f"DASHTAM_KEY is to be read from {file}")
+    assert "correct the path" in refused.message
 
 
 def test_nothing_set_is_the_default() -> None:
@@ -77,6 +115,11 @@ def test_other_variables_are_left_alone() -> None:
         ("STORE_URL", "localhost", "postgresql://"),
         ("STORE_ADMIN_URL", "localhost", "postgresql://"),
         ("MASTER_KEY", "k" * 31, "at least 32"),
+        ("KEY", "k" * 31, "at least 32"),
+        ("MAIL_URL", "localhost", "is not a URL"),
+        ("VERIFY_URL", "https://a.example/verify", "{token}"),
+        ("RESET_URL", "https://a.example/reset?{}", "{token}"),
+        ("REGISTRATION", "closed", "true, false"),
         ("IMPORT_MAX_BYTES", "0", "above zero"),
         ("IMPORT_MAX_BYTES", "-1", "above zero"),
         ("IMPORT_MAX_BYTES", "1.5", "above zero"),
@@ -101,6 +144,7 @@ def test_a_wrong_value_names_its_variable(name: str, text: str, advice: str) -> 
 def test_no_secret_is_shown() -> None:
     """Neither the text of settings nor a refusal has a password or key in it."""
     secrets = {"STORE_URL": "postgresql://u:hunter2@h/d", "STORE_ADMIN_URL": "postgresql://a:hunter2@h/d"}
+    secrets |= {"MAIL_URL": "smtp://u:hunter2@h", "KEY": "x" + "hunter2" * 5}
     settings = read(**secrets, MASTER_KEY="hunter2" * 5)
     assert "hunter2" not in f"{settings!r} {settings}"
     assert "hunter2" not in repr(refusal(MASTER_KEY="hunter2"))
@@ -108,13 +152,15 @@ def test_no_secret_is_shown() -> None:
 
 
 def test_the_secrets_are_listed_for_the_log() -> None:
-    """They are the master key and every password in a URL, and nothing where there is none."""
+    """They are the keys and every password in a URL, and nothing where there is none."""
     settings = read(
         STORE_URL="postgresql://u:p%40ss@h/d?sslmode=require&sslpassword=other",
         STORE_ADMIN_URL="postgresql://a@h/d?password=third",
         MASTER_KEY=KEY,
+        KEY=KEY + "new",
+        MAIL_URL="smtp://u:fourth@h",
     )
-    assert set(settings.secrets) == {KEY, "p%40ss", "other", "third"}
+    assert set(settings.secrets) == {KEY, KEY + "new", "p%40ss", "other", "third", "fourth"}
     assert read(STORE_URL="embedded:").secrets == ()
     assert read(STORE_URL="postgresql://u:p@[h/d").secrets == ("postgresql://u:p@[h/d",)
 

@@ -2,14 +2,23 @@
 
 import asyncio
 import json
+from datetime import datetime
 
 import pytest
 
-from dashtam_core.audit import KeyVault, ListAuditEntries, PersonKey, _vault
+from dashtam_core import Dashtam, Settings, provide
+from dashtam_core.audit import EntryFilter, KeyVault, ListAuditEntries, PersonalVault, PersonKey, Seal, _vault
 from dashtam_core.audit._queries import ListAuditEntriesHandler
-from dashtam_core.identity import ExternalSubject
-from dashtam_core.kernel import Subject, UnavailableError
-from dashtam_core.memory import MemoryStore
+from dashtam_core.identity import (
+    OPERATOR,
+    CreateApiToken,
+    EraseUser,
+    ExportUser,
+    ExternalSubject,
+    RequestPasswordReset,
+)
+from dashtam_core.kernel import ANONYMOUS, Origin, Subject, UnavailableError, UserId
+from dashtam_core.memory import MemoryStore, MemoryVault
 from unit.audit.logs import entry
 
 ANN, BEN = ExternalSubject("ann"), ExternalSubject("ben")
@@ -63,6 +72,28 @@ async def test_a_key_is_kept_wrapped(store: MemoryStore) -> None:
     assert repr(kept.wrapped) not in repr(kept)
 
 
+async def test_who_comes_back_after_erasure_has_a_new_key(store: MemoryStore) -> None:
+    """What is on record from before is told without its personal data; what comes later is readable."""
+    settings, origin = Settings(key="k" * 32), Origin(ip_address="192.0.2.1")
+    async with Dashtam.open(settings=settings, store=store, plugins=(), workers=False) as dashtam:
+        ann = dashtam.acting_as(ANN, origin)
+        (await ann.execute(CreateApiToken("before"))).unwrap()
+        (await ann.execute(EraseUser())).unwrap()
+        await asyncio.sleep(0)
+        (await ann.execute(CreateApiToken("after"))).unwrap()
+        told = (await ann.ask(ExportUser())).unwrap()["audit_entry"]
+        operator = dashtam.acting_as(ExternalSubject("operator", OPERATOR))
+        page = (await operator.ask(ListAuditEntries(EntryFilter(user_id=ANN.user_id), limit=50))).unwrap()
+    read = [each.personal for each in reversed(page.items) if each.entry.action == "create_api_token"]
+    assert read == [None, None, *[{"ip_address": "192.0.2.1"}] * 2]
+    (erased,) = [each.entry for each in page.items if each.entry.action == "erase_user" and each.entry.context]
+    assert (erased.resource_id, erased.context["tokens"]) == (str(ANN.user_id), 1)
+    assert [each.entry.action for each in page.items][:2] == ["export_user"] * 2
+    assert all(datetime.fromisoformat(each["occurred_at"]).isoformat() == each["occurred_at"] for each in told)
+    made = [each["personal"] for each in told if each["action"] == "create_api_token"]
+    assert made == [None, None, *['{"ip_address": "192.0.2.1"}'] * 2]
+
+
 async def test_a_key_cannot_be_passed_off_as_anothers(store: MemoryStore) -> None:
     """Somebody who copies Ann's key into Ben's place in the database has not made hers his."""
     vault = KeyVault(store.unit_of_work, MASTER)
@@ -97,6 +128,30 @@ async def test_a_remembered_key_is_not_asked_for_again(store: MemoryStore) -> No
     other = KeyVault(units, MASTER)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - it is one
     assert [await other.open(ANN.user_id, each) for each in sealed] == [SAID] * 3
     assert len(asked) == 2
+    assert await vault.open(ANN.user_id, (await vault.sealing(ANN.user_id, fresh=True))(SAID)) == SAID
+    assert len(asked) == 3, "it is asked for afresh where nobody may learn that it was remembered"
+
+
+class Watched(MemoryVault):
+    """Whose key was asked for, and whether afresh."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = list[tuple[UserId, bool]]()
+
+    async def sealing(self, user_id: UserId, /, *, fresh: bool = False) -> Seal:
+        self.asked.append((user_id, fresh))
+        return await super().sealing(user_id, fresh=fresh)
+
+
+async def test_how_long_a_log_in_takes_tells_nothing_of_who_was_here(store: MemoryStore) -> None:
+    """A person's key is asked for once by each message, and afresh by one that anybody may send."""
+    ports = [provide(PersonalVault).value(vault := Watched())]
+    settings = Settings(key="k" * 32)
+    async with Dashtam.open(settings=settings, store=store, plugins=(), overrides=ports) as dashtam:
+        (await dashtam.acting_as(ANN).execute(CreateApiToken("phone"))).unwrap()
+        await dashtam.acting_as(ANONYMOUS).execute(RequestPasswordReset("nobody@example.org"))
+    assert vault.asked == [(ANN.user_id, False), (ANONYMOUS.user_id, True)]
 
 
 @pytest.mark.parametrize("seconds", [300.0, 0.0])

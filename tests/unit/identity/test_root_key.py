@@ -2,26 +2,34 @@
 
 import asyncio
 import stat
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from dashtam_core import Dashtam, Settings, UnavailableError, provide
+from dashtam_core.audit import EntryFilter, Phase
 from dashtam_core.identity import (
     OPERATOR,
     Argon2Hasher,
     CreateUser,
     ExternalSubject,
+    IdentityCode,
     Keyring,
     LogIn,
     MasterKey,
     PasswordHasher,
     RetireKeys,
+    Role,
     RotateKey,
     open_root,
 )
+from dashtam_core.identity._keyring import key_id, rotate
+from dashtam_core.identity._permissions import ROLES
 from dashtam_core.kernel import ANONYMOUS, UnavailableCode
 from dashtam_core.memory import MemoryStore
+from dashtam_core.memory._identity import MemoryRootKeys
+from dashtam_core.messaging import RefusalCode
 from unit.cli.toy import CommandLine
 
 OLD, NEW, OTHER = "o" * 32, "n" * 32, "x" * 32
@@ -68,6 +76,20 @@ async def test_another_key_opens_nothing() -> None:
     assert len(await store.keys.wrappings()) == 1
 
 
+async def test_the_key_is_for_operators_alone() -> None:
+    """An administrator of people rotates nothing. What an operator did is on record by what keys are called."""
+    store = MemoryStore()
+    async with Dashtam.open(settings=Settings(key=OLD), store=store, plugins=()) as dashtam:
+        for command in (RotateKey(OLD, NEW), RetireKeys(NEW)):
+            admin = dashtam.acting_as(ExternalSubject("admin", ROLES[Role.ADMIN]))
+            assert (await admin.execute(command)).failure().code is RefusalCode.PERMISSION_DENIED
+            (await dashtam.acting_as(OPERATING).execute(command)).unwrap()
+    done = await store.audit.entries(EntryFilter(), after=None, limit=100)
+    told = {each.action: (each.resource_id, each.context) for each in done if each.phase is Phase.SUCCEEDED}
+    assert told["rotate_key"] == (key_id(NEW), {"replaces": key_id(OLD)})
+    assert told["retire_keys"] == (key_id(NEW), {"retired": 1})
+
+
 async def test_stores_have_roots_of_their_own() -> None:
     """The same key over two new stores derives different keys."""
     assert await derived(MemoryStore(), OLD) != await derived(MemoryStore(), OLD)
@@ -85,11 +107,58 @@ async def test_a_store_of_before_keeps_its_root() -> None:
     assert "former" not in await store.keys.wrappings()
 
 
+class FarAway(MemoryRootKeys):
+    """Others get in between reading and writing."""
+
+    async def wrappings(self) -> Mapping[str, bytes]:
+        found = await super().wrappings()
+        await asyncio.sleep(0)
+        return found
+
+
+async def test_a_store_of_before_is_not_rotated_under_another_key() -> None:
+    """Any key opens it, for nobody can tell: but not to become the root of a trail that another key sealed."""
+    store = MemoryStore()
+    await store.keys.add("former", b"", beside=())
+    async with Dashtam.open(settings=Settings(key=OLD), store=store, plugins=()) as dashtam:
+        await dashtam.acting_as(OPERATING).execute(CreateUser("ann@example.org", PASSWORD))
+    async with Dashtam.open(settings=Settings(key=OTHER), store=store, plugins=(), workers=False) as dashtam:
+        with pytest.raises(UnavailableError, match="DASHTAM_KEY"):
+            await dashtam.acting_as(OPERATING).execute(RotateKey(OTHER, NEW))
+    assert list(await store.keys.wrappings()) == ["former"]
+
+
 async def test_a_race_for_the_root_has_one_winner() -> None:
     """Many who open a new store at once have the same root key."""
-    store = MemoryStore()
-    keyrings = await asyncio.gather(*(open_root(store.keys, OLD) for _ in range(8)))
+    keys = FarAway()
+    keyrings = await asyncio.gather(*(open_root(keys, OLD) for _ in range(8)))
     assert len({each.derive("a purpose") for each in keyrings}) == 1
+
+
+class Overtaken(MemoryRootKeys):
+    """Somebody else rotates as soon as there is one wrapping to be read."""
+
+    async def wrappings(self) -> Mapping[str, bytes]:
+        found = await super().wrappings()
+        if found:
+            self.kept["somebody else's"] = b""
+        return found
+
+
+async def test_a_rotation_that_is_overtaken_says_so() -> None:
+    """It adds nothing beside what it has not seen, so that no key opens the store that nobody knows of."""
+    keys = MemoryRootKeys()
+    await open_root(keys, OLD)
+    with pytest.raises(UnavailableError) as caught:
+        await rotate(Overtaken(keys.kept), OLD, NEW)
+    assert caught.value.code is IdentityCode.KEY_ROTATING
+    assert set(keys.kept) == {key_id(OLD), "somebody else's"}
+
+
+def test_a_key_is_called_by_all_of_it() -> None:
+    """Keys that begin or end alike are different ones."""
+    assert len({key_id(each) for each in (OLD, OLD[:-1] + "x", "x" + OLD[1:], OLD + "o")}) == 4
+    assert {len(key_id(each)) for each in (OLD, OLD * 9)} == {16}
 
 
 async def test_a_log_in_hashes_anew_what_is_out_of_date() -> None:

@@ -173,7 +173,8 @@ class PostgresRootKeys:
     async def drop(self, key_id: str, /) -> None:
         async with self.store.unit_of_work(ANONYMOUS) as unit:
             await unit.wait_for("root_key")
-            await unit.raw.execute("DELETE FROM root_key WHERE key_id = $1", key_id)
+            others = "EXISTS (SELECT FROM root_key AS other WHERE other.key_id <> $1)"
+            await unit.raw.execute(f"DELETE FROM root_key WHERE key_id = $1 AND {others}", key_id)  # noqa: S608 - our own text
 
 
 def _said(user: User) -> tuple[str, Role, UserStatus]:

@@ -46,13 +46,11 @@ def list_users(ctx: typer.Context, as_json: Json = False) -> None:
     """List all accounts, the oldest first."""
 
     async def work(me: Actor) -> list[User]:
-        found, cursor = list[User](), None
-        while not found or cursor:
-            page = value_of(await me.ask(identity.ListUsers(_MAX_PAGE, cursor)))
-            found, cursor = [*found, *page.items], page.next_cursor
-            if not page.items:
-                break
-        return found
+        found, page = list[User](), value_of(await me.ask(identity.ListUsers(_MAX_PAGE)))
+        while page.next_cursor:
+            found += page.items
+            page = value_of(await me.ask(identity.ListUsers(_MAX_PAGE, page.next_cursor)))
+        return [*found, *page.items]
 
     found = Host.of(ctx).run(load_settings(), work, OPERATOR)
     document({"items": [*map(_view, found)]}) if as_json else table(_TITLES, map(_row, found))

@@ -5,6 +5,8 @@ from uuid import UUID
 
 import attrs
 
+from dashtam_core import kernel
+from dashtam_core.audit import Sealing
 from dashtam_core.identity._claims import Claims
 from dashtam_core.identity._entities import CredentialKind, EmailAddress, Role, User, UserStatus
 from dashtam_core.identity._errors import IdentityCode, IdentityRefused, refused
@@ -13,20 +15,6 @@ from dashtam_core.identity._notices import PasswordResetRequested, UserStatusCha
 from dashtam_core.identity._permissions import KEYS_ROTATE, USERS_MANAGE
 from dashtam_core.identity._registration import GIVES_ACCESS, Passwords, Registration
 from dashtam_core.identity._repositories import Credentials, RootKeys, Users
-from dashtam_core.kernel import (
-    Clock,
-    Cursors,
-    Failure,
-    Page,
-    Permission,
-    Result,
-    Subject,
-    Success,
-    UserId,
-    ValueRefused,
-    map_success,
-    new_id,
-)
 from dashtam_core.messaging import Command, Notes, Outgoing, Query
 
 type _Prepared = tuple[EmailAddress, str | None]
@@ -37,12 +25,12 @@ _SCOPE: Final = "users"
 
 class _OfUsers:
     __slots__ = ()
-    permission: ClassVar[Permission] = USERS_MANAGE
+    permission: ClassVar[kernel.Permission] = USERS_MANAGE
     resource_type: ClassVar[str] = "user"
 
 
 @attrs.frozen
-class ListUsers(_OfUsers, Query[Page[User], IdentityRefused | ValueRefused]):
+class ListUsers(_OfUsers, Query[kernel.Page[User], IdentityRefused | kernel.ValueRefused]):
     """Everybody's accounts, the oldest first."""
 
     audited: ClassVar[bool] = True
@@ -55,18 +43,22 @@ class ListUsersHandler:
     users: Users
     keyring: Keyring
 
-    async def apply(self, query: ListUsers, /) -> Result[Page[User], IdentityRefused | ValueRefused]:
-        cursors = Cursors(self.keyring.derive("cursor"))
-        after: UserId | None = None
+    async def apply(
+        self, query: ListUsers, /
+    ) -> kernel.Result[kernel.Page[User], IdentityRefused | kernel.ValueRefused]:
+        cursors = kernel.Cursors(self.keyring.derive("cursor"))
+        after: kernel.UserId | None = None
         if query.cursor is not None:
             read = cursors.read(query.cursor, scope=_SCOPE)
-            if isinstance(read, Failure):
+            if isinstance(read, kernel.Failure):
                 return read
-            after = UserId(UUID(read.unwrap()))
+            after = kernel.UserId(UUID(read.unwrap()))
         limit = min(max(query.limit, 1), 500)
         found = await self.users.page(after=after, limit=limit + 1)
         more = found[limit - 1].user_id if len(found) > limit else None
-        return Success(Page(found[:limit], None if more is None else cursors.write(str(more), scope=_SCOPE)))
+        return kernel.Success(
+            kernel.Page(found[:limit], None if more is None else cursors.write(str(more), scope=_SCOPE))
+        )
 
 
 @attrs.frozen
@@ -89,21 +81,23 @@ class CreateUserHandler:
     users: Users
     passwords: Passwords
     claims: Claims
-    clock: Clock
+    clock: kernel.Clock
     notes: Notes
 
-    async def prepare(self, command: CreateUser, /) -> Result[_Prepared, IdentityRefused]:
+    async def prepare(self, command: CreateUser, /) -> kernel.Result[_Prepared, IdentityRefused]:
         address = EmailAddress.parse(command.email)
-        if isinstance(address, Failure):
+        if isinstance(address, kernel.Failure):
             return address
         email = address.unwrap()
         if command.password is None:
-            return map_success(self.registration.check(registering=False), lambda _: (email, None))
-        return map_success(await self.passwords.hashed(command.password, email), lambda encoded: (email, encoded))
+            return kernel.map_success(self.registration.check(registering=False), lambda _: (email, None))
+        return kernel.map_success(
+            await self.passwords.hashed(command.password, email), lambda encoded: (email, encoded)
+        )
 
-    async def apply(self, command: CreateUser, prepared: _Prepared, /) -> Result[User, IdentityRefused]:
+    async def apply(self, command: CreateUser, prepared: _Prepared, /) -> kernel.Result[User, IdentityRefused]:
         email, encoded = prepared
-        user = User(UserId(new_id()), email, command.role, UserStatus.ACTIVE, self.clock.now())
+        user = User(kernel.UserId(kernel.new_id()), email, command.role, UserStatus.ACTIVE, self.clock.now())
         async with self.users.acting_for(user.user_id):
             if not await self.users.claim(self.claims.lookup_key(email.folded)):
                 why = "an account has this address: log in to that one, or use another address"
@@ -114,7 +108,7 @@ class CreateUserHandler:
         if encoded is None:
             self.outgoing.emit(PasswordResetRequested(user_id=user.user_id))
         self.notes.about(user.user_id, role=user.role.value)
-        return Success(user)
+        return kernel.Success(user)
 
 
 @attrs.frozen
@@ -123,7 +117,7 @@ class ChangeUser(_OfUsers, Command[User, IdentityRefused]):
 
     resource_field: ClassVar[str] = "user_id"
     replayable: ClassVar[bool] = False
-    user_id: UserId
+    user_id: kernel.UserId
     status: UserStatus | None = None
     """ACTIVE or LOCKED; None leaves it."""
     role: Role | None = None
@@ -134,11 +128,11 @@ class ChangeUser(_OfUsers, Command[User, IdentityRefused]):
 class ChangeUserHandler:
     users: Users
     credentials: Credentials
-    subject: Subject
+    subject: kernel.Subject
     outgoing: Outgoing
     notes: Notes
 
-    async def apply(self, command: ChangeUser, /) -> Result[User, IdentityRefused]:
+    async def apply(self, command: ChangeUser, /) -> kernel.Result[User, IdentityRefused]:
         if command.user_id == self.subject.user_id:
             why = "an administrator changes no account of their own: ask another administrator"
             return refused(IdentityCode.OWN_ACCOUNT, why)
@@ -152,7 +146,7 @@ class ChangeUserHandler:
         self.notes.about(user.user_id, role=user.role.value, status=user.status.value)
         if user.status is not before:
             self.outgoing.emit(UserStatusChanged(user_id=user.user_id, status=user.status))
-        return Success(user)
+        return kernel.Success(user)
 
 
 @attrs.frozen
@@ -160,7 +154,7 @@ class RevokeTokens(_OfUsers, Command[int, IdentityRefused]):
     """End the sessions of one person or of everybody, and revoke their API tokens; answers how many there were."""
 
     resource_field: ClassVar[str] = "user_id"
-    user_id: UserId | None = None
+    user_id: kernel.UserId | None = None
     """None: everybody's."""
 
 
@@ -170,7 +164,7 @@ class RevokeTokensHandler:
     credentials: Credentials
     notes: Notes
 
-    async def apply(self, command: RevokeTokens, /) -> Result[int, IdentityRefused]:
+    async def apply(self, command: RevokeTokens, /) -> kernel.Result[int, IdentityRefused]:
         if command.user_id is None:
             revoked = await self.credentials.drop_everybodys(GIVES_ACCESS)
         else:
@@ -179,12 +173,12 @@ class RevokeTokensHandler:
                     return _UNKNOWN
                 revoked = await self.credentials.drop(GIVES_ACCESS)
         self.notes.context["revoked"] = revoked
-        return Success(revoked)
+        return kernel.Success(revoked)
 
 
 class _OfTheKey:
     __slots__ = ()
-    permission: ClassVar[Permission] = KEYS_ROTATE
+    permission: ClassVar[kernel.Permission] = KEYS_ROTATE
     resource_type: ClassVar[str] = "key"
     replayable: ClassVar[bool] = False
 
@@ -200,15 +194,20 @@ class RotateKey(_OfTheKey, Command[None, IdentityRefused]):
 @attrs.frozen
 class RotateKeyHandler:
     keys: RootKeys
+    sealing: Sealing
     notes: Notes
 
-    async def prepare(self, command: RotateKey, /) -> Result[None, IdentityRefused]:
+    async def prepare(self, command: RotateKey, /) -> kernel.Result[None, IdentityRefused]:
+        last = await self.sealing.log.checkpoints(last=True)
+        if last and not last[0][1].startswith(self.sealing.signer.name):
+            why = "the audit trail was sealed under another key than DASHTAM_KEY: set it to that one"
+            raise kernel.UnavailableError(kernel.UnavailableCode.MASTER_KEY_WRONG, why)
         await rotate(self.keys, command.old, command.new)
-        return Success(None)
+        return kernel.Success(None)
 
-    async def apply(self, command: RotateKey, _: None, /) -> Result[None, IdentityRefused]:
+    async def apply(self, command: RotateKey, _: None, /) -> kernel.Result[None, IdentityRefused]:
         self.notes.about(key_id(command.new), replaces=key_id(command.old))
-        return Success(None)
+        return kernel.Success(None)
 
 
 @attrs.frozen
@@ -223,17 +222,15 @@ class RetireKeysHandler:
     keys: RootKeys
     notes: Notes
 
-    async def prepare(self, command: RetireKeys, /) -> Result[int, IdentityRefused]:
-        return Success(await retire(self.keys, command.key))
+    async def prepare(self, command: RetireKeys, /) -> kernel.Result[int, IdentityRefused]:
+        return kernel.Success(await retire(self.keys, command.key))
 
-    async def apply(self, command: RetireKeys, retired: int, /) -> Result[int, IdentityRefused]:
+    async def apply(self, command: RetireKeys, retired: int, /) -> kernel.Result[int, IdentityRefused]:
         self.notes.about(key_id(command.key), retired=retired)
-        return Success(retired)
+        return kernel.Success(retired)
 
 
-_UNKNOWN: Final = refused(
-    IdentityCode.USER_UNKNOWN, "no account has this id, or none that can be changed so: list them"
-)
+_UNKNOWN: Final = refused(IdentityCode.USER_UNKNOWN, "no account has this id, or none to be changed so: list them")
 
 ROUTES: Final = (
     ListUsers.handled_by(ListUsersHandler),

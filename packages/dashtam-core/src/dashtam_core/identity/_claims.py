@@ -6,6 +6,7 @@ Until then their message runs on that person's rows alone.
 import hashlib
 import hmac
 import ipaddress
+import unicodedata
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import ClassVar, Final, Protocol
@@ -20,9 +21,11 @@ from dashtam_core.kernel import ANONYMOUS, PUBLIC, Clock, Origin, Permission, Re
 
 PER_ADDRESS: Final = Rate(burst=60, seconds=2.0)
 """Attempts from one IPv4 address or one IPv6 network of 64 bits, at whatever account."""
+PER_SITE: Final = Rate(burst=240, seconds=0.5)
+"""The same from one IPv6 network of 48 bits, which holds 65,536 of those and is one site's."""
 PER_PAIR: Final = Rate(burst=10, seconds=30.0)
 """Attempts at one account from one address."""
-PER_ACCOUNT: Final = Rate(burst=50, seconds=30.0)
+PER_ACCOUNT: Final = Rate(burst=50, seconds=6.0)
 """Attempts at one account from anywhere: who is not its owner keeps the owner out only from many addresses."""
 MAILS: Final = Rate(burst=5, seconds=600.0)
 """Mails that anybody may have sent to one address."""
@@ -100,10 +103,13 @@ class Guessing:
         self, what: str, whom: str, *, at_account: Rate = PER_ACCOUNT
     ) -> Result[None, IdentityRefused]:
         """Counts an attempt. `whom` is an address or a secret's owner as it was given, known here or not."""
-        near = network(self.origin.ip_address)
-        key = f"{what}:{self.claims.lookup_key(whom.strip().casefold()).hex()[:32]}"
-        wanted = {f"{what}@{near}": PER_ADDRESS, f"{key}@{near}": PER_PAIR} if near else {}
-        wait = await self.limiter.take({**wanted, key: at_account})
+        near, site = (network(self.origin.ip_address, bits) for bits in (64, 48))
+        # In the form that mail servers read a domain in, and no longer than an address: normalizing takes time.
+        named = unicodedata.normalize("NFKC", whom.strip()[:254]).casefold()
+        key = f"{what}:{self.claims.lookup_key(named).hex()[:32]}"
+        # Of IPv4 the first two are one, and the stricter counts.
+        wanted = {f"{what}@{site}": PER_SITE, f"{what}@{near}": PER_ADDRESS, f"{key}@{near}": PER_PAIR}
+        wait = await self.limiter.take({**(wanted if near else {}), key: at_account})
         if not wait:
             return Success(None)
         seconds = max(1, round(wait + 0.5))
@@ -111,14 +117,14 @@ class Guessing:
         return refused(IdentityCode.TOO_MANY_ATTEMPTS, why, retry_after=seconds)
 
 
-def network(address: str | None) -> str:
-    """What attempts from an address are counted under: whoever has one of IPv6 has 2**64."""
+def network(address: str | None, of_six: int = 64) -> str:
+    """What attempts from an address are counted under: whoever has one of IPv6 has 2**64, and often more."""
     try:
         parsed = ipaddress.ip_address(address or "")
     except ValueError:
         return address or ""
     mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
-    bits = 64 if parsed.version == 6 and mapped is None else 32  # noqa: PLR2004 - IPv6
+    bits = of_six if parsed.version == 6 and mapped is None else 32  # noqa: PLR2004 - IPv6
     return str(ipaddress.ip_network((mapped or parsed, bits), strict=False))
 
 

@@ -206,7 +206,10 @@ class ConfirmFactorHandler:
 
     async def apply(self, _: ConfirmFactor, matched: Credential, /) -> Result[RecoveryCodes, IdentityRefused]:
         await self.users.find(alone=True)
-        if await self.credentials.get(matched.credential_id) is None or await self.factors.active():
+        # Neither a factor that was taken back meanwhile nor a session that was ended turns one on.
+        session = CredentialId(self.subject.session_id or matched.credential_id)
+        kept = [await self.credentials.get(each) for each in (matched.credential_id, session)]
+        if None in kept or await self.factors.active():
             return _UNKNOWN
         now, codes = self.clock.now(), _totp.new_recovery_codes()
         await self.credentials.change(attrs.evolve(matched, used_at=now))

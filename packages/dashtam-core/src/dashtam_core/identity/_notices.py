@@ -150,14 +150,10 @@ class Mailing:
             await self.mailer.send(_TOLD[type(event)](event, user.email.text))
 
     async def _issue(self, kind: CredentialKind, user: User, unit: IdentityUnit, data: str = "") -> str:
-        token, now = new_secret(user.user_id, "mail"), self.clock.now()
+        whose, now = user.user_id, self.clock.now()
+        token, ends = new_secret(whose, "mail"), now + LINK_LASTS[kind]
         link = Credential(
-            user_id=user.user_id,
-            kind=kind,
-            secret_hash=digest(token),
-            created_at=now,
-            expires_at=now + LINK_LASTS[kind],
-            data=data,
+            user_id=whose, kind=kind, secret_hash=digest(token), created_at=now, expires_at=ends, data=data
         )
         await unit.credentials.add(link)
         return token

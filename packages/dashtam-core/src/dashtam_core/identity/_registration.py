@@ -26,6 +26,7 @@ from dashtam_core.messaging import Command, Notes, Outgoing, Query, UnitOfWork
 
 GIVES_ACCESS: Final = (CredentialKind.SESSION, CredentialKind.API_TOKEN, CredentialKind.PASSWORD_RESET)
 """What lets somebody in without the password."""
+_CLOSED: Final = (UserStatus.LOCKED, UserStatus.DEACTIVATED)
 _ENDS_WITH_PASSWORD: Final = (CredentialKind.PASSWORD, CredentialKind.SESSION, CredentialKind.PASSWORD_RESET)
 
 
@@ -156,24 +157,25 @@ class VerifyEmailHandler:
     clock: Clock
     outgoing: Outgoing
 
-    async def prepare(self, command: VerifyEmail, /) -> Result[None, IdentityRefused]:
+    async def prepare(self, command: VerifyEmail, /) -> Result[Credential, IdentityRefused]:
         if isinstance(limited := await self.guessing.check("verify", str(self.subject.user_id)), Failure):
             return limited
-        return Success(None) if await self.passwords.proven(command.password) else _LINK_SPENT
+        proven = await self.passwords.proven(command.password)
+        return Success(proven) if proven else _LINK_SPENT
 
-    async def apply(self, command: VerifyEmail, _: None, /) -> Result[None, IdentityRefused]:
+    async def apply(self, command: VerifyEmail, proven: Credential, /) -> Result[None, IdentityRefused]:
         kind, now = CredentialKind.EMAIL_VERIFICATION, self.clock.now()
         used = await self.credentials.claim(kind, digest(command.token), now)
-        user = await self.users.find(alone=True)
-        if used is None or user is None:
+        user, unchanged = await self.users.find(alone=True), await self.credentials.get(proven.credential_id)
+        if used is None or user is None or unchanged is None or user.status in _CLOSED:
             return _LINK_SPENT
         before, user.email = user.email, EmailAddress(used.data)
         if not await self.users.claim(self.claims.lookup_key(user.email.folded)):
             why = "another account has this address by now: log in to that one, or use another address"
             return refused(IdentityCode.EMAIL_TAKEN, why)
-        if user.status is UserStatus.UNVERIFIED:
-            user.status = UserStatus.ACTIVE
+        user.status = UserStatus.ACTIVE
         await self.users.change(user)
+        await self.credentials.drop((CredentialKind.PASSWORD_RESET,))  # they went to the address of before
         if before != user.email:
             self.outgoing.emit(_notices.EmailChanged(user_id=user.user_id, before=before))
         return Success(None)
@@ -265,7 +267,7 @@ class RequestPasswordResetHandler:
     async def prepare(self, command: RequestPasswordReset, /) -> Result[None, IdentityRefused]:
         if isinstance(closed := self.registration.check(registering=False), Failure):
             return closed
-        return await self.guessing.check("mail", command.email, at_account=MAILS)
+        return await self.guessing.check("reset", command.email, at_account=MAILS)
 
     async def apply(self, _: RequestPasswordReset, __: None, /) -> Result[None, IdentityRefused]:
         self.outgoing.emit(_notices.PasswordResetRequested(user_id=self.subject.user_id))
@@ -274,7 +276,7 @@ class RequestPasswordResetHandler:
 
 @attrs.frozen
 class ResetPassword(Unproven, Command[None, IdentityRefused]):
-    """Replace a forgotten password with what was mailed. Every session is ended; a second factor stays."""
+    """Replace a forgotten password with what was mailed. Sessions and API tokens end; a second factor stays."""
 
     token: str = attrs.field(repr=False)
     password: str = attrs.field(repr=False)
@@ -306,6 +308,7 @@ class ResetPasswordHandler:
         user = await self.users.find(alone=True)
         if used is None or user is None or user.status is not UserStatus.ACTIVE:
             return _LINK_SPENT
+        await self.credentials.drop(GIVES_ACCESS)
         await self.passwords.keep(encoded, user.user_id)
         self.outgoing.emit(_notices.PasswordChanged(user_id=user.user_id))
         return Success(None)

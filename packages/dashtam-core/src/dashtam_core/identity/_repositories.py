@@ -118,5 +118,5 @@ class RootKeys(Protocol):
         ...
 
     async def drop(self, key_id: str, /) -> None:
-        """Delete a wrapping."""
+        """Delete a wrapping, unless it is the only one."""
         ...

@@ -90,18 +90,12 @@ class Opening:
 
     async def open(self, user: User, /) -> SessionTokens:
         """A new session; the oldest end if there are too many."""
-        now = self.clock.now()
-        details = SessionDetails(user.role, self.origin.user_agent, self.origin.ip_address)
-        session = Credential(
-            user_id=user.user_id,
-            kind=CredentialKind.SESSION,
-            created_at=now,
-            expires_at=now + LONGEST,
-            used_at=now,
-            data=dump_json(details),
-        )
+        who, kind, now = user.user_id, CredentialKind.SESSION, self.clock.now()
+        data = dump_json(SessionDetails(user.role, self.origin.user_agent, self.origin.ip_address))
+        ends = now + LONGEST
+        session = Credential(user_id=who, kind=kind, created_at=now, expires_at=ends, used_at=now, data=data)
         await self.credentials.add(session)
-        open_now = await self.credentials.list(CredentialKind.SESSION)
+        open_now = await self.credentials.list(kind)
         if len(open_now) > MAX_SESSIONS:
             await self.credentials.drop(_SESSIONS, [each.credential_id for each in open_now[:-MAX_SESSIONS]])
         return await self.go_on(session, new_secret(user.user_id, "refresh"))
@@ -246,9 +240,7 @@ class RefreshSessionHandler:
         id_ = session.credential_id
         event = RefreshTokenReplayed(user_id=self.subject.user_id, session_id=id_)
         self.outgoing.even_if_failed(event, effect=lambda: self.credentials.drop(_SESSIONS, [id_]))
-        why = (
-            "this refresh token was used before, so somebody else may have it: the session was ended, log in again"
-        )
+        why = "this refresh token was used before, so it may be stolen: the session was ended, log in again"
         return refused(IdentityCode.TOKEN_REPLAYED, why)
 
 
@@ -316,7 +308,7 @@ def _under(token: str) -> "AESGCM":
     """What only who has the token opens. Its key is used once, as the token is."""
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-    return AESGCM(hashlib.sha256(b"dashtam/successor/" + token.encode()).digest())
+    return AESGCM(hashlib.sha256(b"dashtam/successor/" + token.encode("utf-8", "surrogatepass")).digest())
 
 
 _WRONG: Final = refused(

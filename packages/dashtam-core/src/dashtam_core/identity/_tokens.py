@@ -73,6 +73,7 @@ class CreateApiToken(Command[NewApiToken, IdentityRefused]):
 
 @attrs.frozen
 class CreateApiTokenHandler:
+    users: Users
     credentials: Credentials
     subject: Subject
     clock: Clock
@@ -83,19 +84,20 @@ class CreateApiTokenHandler:
         permissions = may if command.permissions is None else command.permissions
         if wrong := _wrong(name, permissions - may, command.days):
             return refused(*wrong)
+        await self.users.find(alone=True)
         if len(await self.credentials.list(CredentialKind.API_TOKEN)) >= MAX_TOKENS:
             why = f"you have {MAX_TOKENS} API tokens: revoke one that is not needed any more"
             return refused(IdentityCode.TOKENS_TOO_MANY, why)
-        now, secret = self.clock.now(), new_secret(self.subject.user_id, "api")
+        me, now, kind = self.subject.user_id, self.clock.now(), CredentialKind.API_TOKEN
+        secret, data = new_secret(me, "api"), dump_json(TokenDetails(name, permissions))
+        ends = None if command.days is None else now + timedelta(days=command.days)
         token = Credential(
-            user_id=self.subject.user_id,
-            kind=CredentialKind.API_TOKEN,
-            secret_hash=digest(secret),
-            created_at=now,
-            expires_at=None if command.days is None else now + timedelta(days=command.days),
-            data=dump_json(TokenDetails(name, permissions)),
+            user_id=me, kind=kind, secret_hash=digest(secret), created_at=now, expires_at=ends, data=data
         )
         await self.credentials.add(token)
+        # Looked at last: whoever ends all sessions from here on waits, and then ends this token too.
+        if (session := self.subject.session_id) and await self.credentials.get(CredentialId(session)) is None:
+            return refused(IdentityCode.TOKEN_UNKNOWN, "your session was ended meanwhile: log in again")
         self.notes.about(token.credential_id, permissions=sorted(permissions))
         return Success(NewApiToken(token.credential_id, secret))
 

@@ -171,7 +171,8 @@ class MemoryRootKeys:
         return True
 
     async def drop(self, key_id: str, /) -> None:
-        self.kept.pop(key_id, None)
+        if len(self.kept) > 1:
+            self.kept.pop(key_id, None)
 
 
 def forget(unit: "MemoryUnit", user_id: UserId) -> None:

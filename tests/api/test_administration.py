@@ -133,6 +133,7 @@ async def test_an_account_is_closed_exported_and_erased(service: Service, cleo: 
     await cleo.api_token()
     told = (await cleo.ask("GET", "/users/me/export")).json()
     assert told["person"][0]["email"] == cleo.email
+    assert [len(each["address_key"]) for each in told["address"]] == [64], "what is no sealed text is a hash"
     kinds = {each["kind"] for each in told["credential"]}
     assert kinds == {"PASSWORD", "SESSION", "REFRESH_TOKEN", "API_TOKEN", "TOTP", "RECOVERY_CODE"}
     assert not any({"data", "secret_hash"} & set(each) for each in told["credential"])

@@ -14,6 +14,7 @@ import pytest
 from dashtam_core import AssemblyError, Dashtam, PluginError, Settings, UnavailableError, app, hookimpl, provide
 from dashtam_core.accounts import ImportStatement, ListAccounts
 from dashtam_core.app import _kept_secret, key_of
+from dashtam_core.audit import CryptographyMissingError
 from dashtam_core.container import Binding
 from dashtam_core.identity import ExternalSubject, Keyring, MasterKey
 from dashtam_core.kernel import ErrorCode, KernelCode, UnavailableCode
@@ -208,9 +209,9 @@ class Lasting(MemoryStore):
 
 
 async def test_data_that_lasts_is_not_opened_without_its_root(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With nothing to open the root key with, nothing is derived of another one."""
+    """With nothing to open the root key with, nothing is derived of another one, and what is missing is named."""
     _without_cryptography(monkeypatch)
-    with pytest.raises(ImportError, match="cryptography"):
+    with pytest.raises(CryptographyMissingError, match=r"dashtam-core\[crypto\]"):
         async with Dashtam.open(settings=Settings(key=KEY), store=Lasting(), plugins=[]):
             pass
 

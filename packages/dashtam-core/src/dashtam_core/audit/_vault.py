@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _NONCE: Final = 12
 _KEY_ID: Final = 16
+_TAG: Final = 16
 _CACHED: Final = 10_000
 _CACHED_SECONDS: Final = 300.0
 _NOT_SEALED: Final = (
@@ -96,7 +97,7 @@ class KeyVault:
         return seal
 
     async def open(self, user_id: UserId, sealed: bytes, /) -> bytes | None:
-        if len(sealed) < _KEY_ID + _NONCE:
+        if len(sealed) < _KEY_ID + _NONCE + _TAG:
             raise ValueError(_NOT_SEALED.format(user_id))
         key_id = UUID(bytes=sealed[:_KEY_ID])
         key = self._remembered(user_id)

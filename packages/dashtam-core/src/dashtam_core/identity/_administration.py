@@ -177,7 +177,6 @@ class RevokeTokensHandler:
 
 
 class _OfTheKey:
-    __slots__ = ()
     permission: ClassVar[kernel.Permission] = KEYS_ROTATE
     resource_type: ClassVar[str] = "key"
     replayable: ClassVar[bool] = False

@@ -9,19 +9,24 @@ import hmac
 import os
 import secrets
 from collections.abc import Mapping
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import attrs
 
+from dashtam_core.audit import CryptographyMissingError
 from dashtam_core.identity._errors import IdentityCode
 from dashtam_core.identity._repositories import RootKeys
 from dashtam_core.kernel import UnavailableCode, UnavailableError
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 MIN_KEY_CHARACTERS: Final = 32
 FORMER: Final = "former"
 """In place of a wrapping: the store was used when its key was the root key itself."""
 
 _NONCE: Final = 12
+_MISSING: Final = "a store that lasts needs the package cryptography: pip install 'dashtam-core[crypto]'"
 
 
 class Keyring(Protocol):
@@ -94,19 +99,24 @@ def _wrapping_key(key: str) -> bytes:
 
 
 def _wrapped(key: str, root: bytes) -> bytes:
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
     nonce = os.urandom(_NONCE)
-    return nonce + AESGCM(_wrapping_key(key)).encrypt(nonce, root, b"dashtam/root")
+    return nonce + _cipher(key).encrypt(nonce, root, b"dashtam/root")
 
 
 def _unwrapped(key: str, wrappings: Mapping[str, bytes]) -> bytes:
+    cipher, wrapped = _cipher(key), wrappings.get(key_id(key), b"")
     from cryptography.exceptions import InvalidTag
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-    wrapped = wrappings.get(key_id(key), b"")
     try:
-        return AESGCM(_wrapping_key(key)).decrypt(wrapped[:_NONCE], wrapped[_NONCE:], b"dashtam/root")
+        return cipher.decrypt(wrapped[:_NONCE], wrapped[_NONCE:], b"dashtam/root")
     except (InvalidTag, ValueError):
         why = "DASHTAM_KEY is not the key that this store was opened with: set it to that one"
         raise UnavailableError(UnavailableCode.MASTER_KEY_WRONG, why) from None
+
+
+def _cipher(key: str) -> "AESGCM":
+    try:
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+    except ImportError as error:
+        raise CryptographyMissingError(_MISSING) from error
+    return AESGCM(_wrapping_key(key))

@@ -2,8 +2,8 @@
 
 Run: `.venv/bin/python benchmarks/bench_login.py [attempts]`, 1,000 for each sort by default. Prints wall time and
 CPU of a log-in beside those of the verification in it; the lag of the event loop while 64 clients log in without a
-pause; the medians of wrong log-ins at known and at unknown addresses, one of each in either order, with the p-value
-of the Mann-Whitney test that both come from one distribution; and 64 refreshes of one token at a time.
+pause; the medians of wrong log-ins at known and at unknown addresses, one of each in either order, and how likely
+that is if both come from one distribution (Mann and Whitney); and 64 refreshes of one token at a time.
 """
 
 import asyncio

@@ -25,7 +25,7 @@ from dashtam_core.identity import (
     RevokeApiToken,
     Role,
 )
-from dashtam_core.kernel import ANONYMOUS
+from dashtam_core.kernel import ANONYMOUS, UnavailableCode
 from dashtam_fastapi import ServiceSettings, create_app, serve, until_signalled
 
 HERE = Path(__file__).resolve().parent
@@ -55,9 +55,11 @@ def kept_password(file: Path) -> str:
     """The demo person's password, made at the first start and readable by its owner alone."""
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.touch(mode=0o600)
-        file.write_text(secrets.token_urlsafe(15))
-    return file.read_text()
+        fresh = file.with_suffix(".new")
+        fresh.touch(mode=0o600)
+        fresh.write_text(secrets.token_urlsafe(15))
+        fresh.rename(file)
+    return file.read_text().strip()
 
 
 async def log_in(dashtam: Dashtam, password: str) -> Actor:
@@ -66,7 +68,13 @@ async def log_in(dashtam: Dashtam, password: str) -> Actor:
     opened = await nobody.execute(log_in)
     if isinstance(opened, Failure):
         operator = dashtam.acting_as(ExternalSubject("make run", OPERATOR))
-        (await operator.execute(CreateUser(DEMO, password, Role.ADMIN))).unwrap()
+        made = await operator.execute(CreateUser(DEMO, password, Role.ADMIN))
+        if isinstance(made, Failure):
+            file = DATA / "demo.password"
+            why = (
+                f"the password of {DEMO} is another than {file} says: write it there, or begin anew without {DATA}"
+            )
+            raise UnavailableError(UnavailableCode.STORE_NOT_CONFIGURED, why)
         opened = await nobody.execute(log_in)
     return dashtam.acting_as((await dashtam.authenticate(opened.unwrap().access_token)).unwrap())
 

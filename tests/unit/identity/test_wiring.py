@@ -10,6 +10,7 @@ import pytest
 from cryptography.exceptions import InvalidTag
 
 from dashtam_core import Dashtam, Settings, UnavailableError, provide
+from dashtam_core.audit import PersonalVault
 from dashtam_core.identity import (
     OPERATOR,
     OWNER,
@@ -18,6 +19,7 @@ from dashtam_core.identity import (
     ChangePassword,
     CreateUser,
     EmailAddress,
+    ExportUser,
     ExternalSubject,
     IdentityCode,
     ListUsers,
@@ -37,7 +39,7 @@ from dashtam_core.identity._smtp import SmtpMailer
 from dashtam_core.kernel import ANONYMOUS, Failure, KernelCode, Subject, UserId, new_id
 from dashtam_core.memory import MemoryStore
 from dashtam_core.messaging import DomainEvent
-from dashtam_core.testing.samples import NOON
+from dashtam_core.testing.samples import NOON, document
 
 KEY = "k" * 32
 PASSWORD = "violet harbour gravel 77"
@@ -210,3 +212,15 @@ async def test_hashing_ends_with_the_application() -> None:
         await hasher.hash(PASSWORD)
     with pytest.raises(RuntimeError, match="shutdown"):
         await hasher.hash(PASSWORD)
+
+
+async def test_what_is_sealed_is_told_opened() -> None:
+    """A statement file as text where it is that, and else in base 64."""
+    store, ann = MemoryStore(), ExternalSubject("ann")
+    async with Dashtam.open(settings=Settings(key=KEY), store=store, plugins=()) as dashtam:
+        seal = await dashtam.container.get(PersonalVault).sealing(ann.user_id)
+        async with store.unit_of_work(ann) as unit:
+            for digit, content in (("1", b"caf\xc3\xa9"), ("2", b"caf\xe9")):
+                await unit.documents.add(document(digit), seal(content))
+        told = (await dashtam.acting_as(ann).ask(ExportUser())).unwrap()
+    assert [each["content"] for each in told["import_document"]] == ["caf\xe9", "Y2Fm6Q=="]

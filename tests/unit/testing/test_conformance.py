@@ -86,6 +86,7 @@ NO_SUITE = {
     "StatementWriter": "what it writes, the readers of each format say",
     "IdentityStore": "a store, held to the suite for stores",
     "IdentityUnit": "a unit of work, held to the suite for stores",
+    "PeopleUnit": "a unit of work, held to the suite for stores",
     "Mailer": "whether a mail came is seen in the mailbox alone",
     "PasswordHasher": "how long it has to take is a matter of its parameters",
     "AuditedUnit": "what a stage asks of a unit of work",

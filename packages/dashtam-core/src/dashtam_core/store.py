@@ -8,7 +8,7 @@ from dashtam_core import messaging
 from dashtam_core.accounts import Accounts, Documents, Transactions
 from dashtam_core.audit import AuditLog, AuditTrail, PersonKeys
 from dashtam_core.container import Binding, provide
-from dashtam_core.identity import Credentials, IdentityCode, People, RateLimiter, RootKeys, Users
+from dashtam_core.identity import Credentials, IdentityCode, People, PeopleUnit, RateLimiter, RootKeys, Users
 from dashtam_core.kernel import Subject, UnavailableError
 from dashtam_core.portfolio import Matches
 
@@ -93,14 +93,8 @@ class Store(Protocol):
         ...
 
 
-class IdentityUnit(UnitOfWork, Protocol):
+class IdentityUnit(UnitOfWork, PeopleUnit, Protocol):
     """A unit of work of a store with the capability `IDENTITY`."""
-
-    @property
-    def users(self) -> Users: ...
-
-    @property
-    def credentials(self) -> Credentials: ...
 
 
 class IdentityStore(Store, Protocol):

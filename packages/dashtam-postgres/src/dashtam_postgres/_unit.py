@@ -49,8 +49,11 @@ class PostgresUnit:
         lease = Lease(self._store)
         raw = await lease.__aenter__()
         try:
-            await raw.execute(f"BEGIN; SELECT {self._acting_as(self._role)}, {self._store.path_setting}")
+            begin = f"BEGIN; SELECT {self._acting_as(self._role)}, {self._store.path_setting}"
+            await raw.execute(begin, timeout=_connect.POOL_SECONDS)
         except BaseException as error:
+            if isinstance(error, TimeoutError):
+                raw.terminate()  # the server hangs: nothing can be undone, and nothing was begun
             await lease.__aexit__(type(error), error, None)
             raise
         self._lease, self._raw = lease, raw

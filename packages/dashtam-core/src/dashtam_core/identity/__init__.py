@@ -70,7 +70,7 @@ from dashtam_core.identity._registration import (
     ResetPassword,
     VerifyEmail,
 )
-from dashtam_core.identity._repositories import Credentials, Rate, RateLimiter, RootKeys, Users
+from dashtam_core.identity._repositories import Credentials, PeopleUnit, Rate, RateLimiter, RootKeys, Users
 from dashtam_core.identity._sessions import (
     EndSessions,
     ListSessions,
@@ -99,10 +99,11 @@ __all__ = [
     "EraseUser", "ExportUser", "ExternalSubject", "FactorChanged", "FactorSecret", "FactorView", "GetMyUser",
     "IdentityCode", "IdentityRefused", "Keyring", "ListApiTokens", "ListFactors", "ListSessions", "ListUsers",
     "LogIn", "Mail", "Mailer", "Mailing", "MasterKey", "NewApiToken", "PasswordChanged", "PasswordHasher",
-    "People", "Rate", "RateLimiter", "RefreshSession", "RefreshTokenReplayed", "RegisterUser", "RemoveFactor",
-    "RequestPasswordReset", "ResetPassword", "RetireKeys", "RevokeApiToken", "RevokeTokens", "Role", "RootKeys",
-    "RotateKey", "SessionTokens", "SessionView", "SmtpMailer", "Unproven", "User", "UserErased", "UserRegistered",
-    "UserStatus", "UserStatusChanged", "Users", "Verdict", "VerifyEmail", "bindings", "forgetting", "open_root",
+    "People", "PeopleUnit", "Rate", "RateLimiter", "RefreshSession", "RefreshTokenReplayed", "RegisterUser",
+    "RemoveFactor", "RequestPasswordReset", "ResetPassword", "RetireKeys", "RevokeApiToken", "RevokeTokens",
+    "Role", "RootKeys", "RotateKey", "SessionTokens", "SessionView", "SmtpMailer", "Unproven", "User",
+    "UserErased", "UserRegistered", "UserStatus", "UserStatusChanged", "Users", "Verdict", "VerifyEmail",
+    "bindings", "forgetting", "open_root",
 ]
 # fmt: on
 

@@ -9,14 +9,14 @@ import ipaddress
 import unicodedata
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from typing import ClassVar, Final, Protocol
+from typing import ClassVar, Final
 
 import attrs
 
 from dashtam_core.identity._access import Ed25519AccessTokens
 from dashtam_core.identity._entities import EmailAddress, owner_of
 from dashtam_core.identity._errors import IdentityCode, IdentityRefused, refused
-from dashtam_core.identity._repositories import Credentials, Rate, RateLimiter, Users
+from dashtam_core.identity._repositories import PeopleUnit, Rate, RateLimiter
 from dashtam_core.kernel import ANONYMOUS, PUBLIC, Clock, Origin, Permission, Result, Subject, Success, UserId
 
 PER_ADDRESS: Final = Rate(burst=60, seconds=2.0)
@@ -30,25 +30,12 @@ PER_ACCOUNT: Final = Rate(burst=50, seconds=6.0)
 MAILS: Final = Rate(burst=5, seconds=600.0)
 """Mails that anybody may have sent to one address."""
 
-_DOTS: Final = 2
-
-
-class IdentityUnit(Protocol):
-    @property
-    def users(self) -> Users: ...
-
-    @property
-    def credentials(self) -> Credentials: ...
-
-
-type Units = Callable[[Subject], AbstractAsyncContextManager[IdentityUnit]]
-
 
 @attrs.frozen
 class Claims:
     """Finds the person that a message of nobody in particular is about. Proves nothing, and permits nothing."""
 
-    units: Units
+    units: Callable[[Subject], AbstractAsyncContextManager[PeopleUnit]]
     key: bytes = attrs.field(repr=False)
     access: Ed25519AccessTokens
     clock: Clock
@@ -68,7 +55,7 @@ class Claims:
 
     def by_bearer(self, token: str) -> Subject:
         """Whom an access token is signed for, with their session, or whom an API token names."""
-        if token.count(".") != _DOTS:
+        if "." not in token:
             return _subject(owner_of(token))
         claims = self.access.read(token, self.clock.now())
         return ANONYMOUS if claims is None else Subject(claims.user_id, frozenset(), claims.session_id)

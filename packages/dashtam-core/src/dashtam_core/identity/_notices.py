@@ -11,7 +11,7 @@ from typing import Any, Final
 import attrs
 
 from dashtam_core.identity import _mail
-from dashtam_core.identity._claims import Claims, IdentityUnit
+from dashtam_core.identity._claims import Claims
 from dashtam_core.identity._entities import (
     Credential,
     CredentialId,
@@ -23,6 +23,7 @@ from dashtam_core.identity._entities import (
     new_secret,
 )
 from dashtam_core.identity._mail import Mail, Mailer
+from dashtam_core.identity._repositories import PeopleUnit
 from dashtam_core.kernel import Clock, UserId
 from dashtam_core.messaging import DomainEvent, DurableSubscription
 
@@ -122,7 +123,7 @@ class Mailing:
             *(event.delivered_to(name, self._told) for event in _TOLD),
         )
 
-    async def _address_given(self, event: UserRegistered | EmailChangeRequested, unit: IdentityUnit) -> None:
+    async def _address_given(self, event: UserRegistered | EmailChangeRequested, unit: PeopleUnit) -> None:
         async with unit.users.acting_for(event.user_id):
             user = await unit.users.find()
             if user is None:
@@ -135,21 +136,21 @@ class Mailing:
             token = await self._issue(CredentialKind.EMAIL_VERIFICATION, user, unit, email.text)
             await self.mailer.send(_mail.verification(email.text, token, self.verify_url))
 
-    async def _reset_requested(self, event: PasswordResetRequested, unit: IdentityUnit) -> None:
+    async def _reset_requested(self, event: PasswordResetRequested, unit: PeopleUnit) -> None:
         async with unit.users.acting_for(event.user_id):
             user = await unit.users.find()
             if user is not None and user.status is UserStatus.ACTIVE:
                 token = await self._issue(CredentialKind.PASSWORD_RESET, user, unit)
                 await self.mailer.send(_mail.password_reset(user.email.text, token, self.reset_url))
 
-    async def _told(self, event: AccountEvent, unit: IdentityUnit) -> None:
+    async def _told(self, event: AccountEvent, unit: PeopleUnit) -> None:
         """Everything else that happens to an account is told to its owner, who may not be the one who did it."""
         async with unit.users.acting_for(event.user_id):
             user = await unit.users.find()
         if user is not None:
             await self.mailer.send(_TOLD[type(event)](event, user.email.text))
 
-    async def _issue(self, kind: CredentialKind, user: User, unit: IdentityUnit, data: str = "") -> str:
+    async def _issue(self, kind: CredentialKind, user: User, unit: PeopleUnit, data: str = "") -> str:
         whose, now = user.user_id, self.clock.now()
         token, ends = new_secret(whose, "mail"), now + LINK_LASTS[kind]
         link = Credential(

@@ -87,6 +87,16 @@ class Credentials(Protocol):
         ...
 
 
+class PeopleUnit(Protocol):
+    """What identity uses of a unit of work."""
+
+    @property
+    def users(self) -> Users: ...
+
+    @property
+    def credentials(self) -> Credentials: ...
+
+
 @attrs.frozen
 class Rate:
     """So many at once, and after that one each `seconds`."""

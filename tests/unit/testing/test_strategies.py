@@ -37,7 +37,7 @@ from dashtam_core.audit import AuditEntry, EntryFilter, RecordedEntry, canonical
 from dashtam_core.identity import ExternalSubject, MasterKey
 from dashtam_core.kernel import ISO_4217, Currency, DateRange, DomainError, Money, Subject, SystemClock
 from dashtam_core.memory import MemoryStore
-from dashtam_core.messaging import DomainEvent, StoredEvent
+from dashtam_core.messaging import DomainEvent, Outgoing, StoredEvent
 from dashtam_core.messaging._codec import dump, load
 from dashtam_core.messaging._messages import Message
 from dashtam_core.testing import strategies
@@ -272,7 +272,7 @@ def test_ingestion_takes_every_statement(statement: Statement) -> None:
         store = MemoryStore()
         for again in range(2):
             async with store.unit_of_work(ANN) as unit:
-                ingestion = Ingestion(unit.accounts, unit.transactions, KEYS, SystemClock())
+                ingestion = Ingestion(unit.accounts, unit.transactions, KEYS, SystemClock(), ANN, Outgoing())
                 report = (await ingestion.store(ingestion.prepare(statement.batch, FILES))).accounts
                 found = await unit.transactions.find(TransactionFilter(hidden=True))
             read = sum(len(each.transactions) for each in statement.batch.accounts)

@@ -2,8 +2,8 @@
 
 import hashlib
 import secrets
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager, nullcontext
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from importlib.util import find_spec
 from os import environ
 from pathlib import Path
@@ -28,10 +28,10 @@ from dashtam_core.kernel import (
     new_id,
 )
 from dashtam_core.logs import remember
-from dashtam_core.memory import MemoryEventBus, MemoryVault
+from dashtam_core.memory import MemoryEventBus, MemoryShared, MemoryVault
 from dashtam_core.plugins import Plugins
 from dashtam_core.settings import MEMORY, Settings
-from dashtam_core.store import REPOSITORIES, Capability, IdentityUnit, Store, UnitOfWork, identity_store
+from dashtam_core.store import REPOSITORIES, Capability, IdentityUnit, Shared, Store, UnitOfWork, identity_store
 from dashtam_core.workers import Workers
 
 __all__ = ["DRAIN_SECONDS", "Actor", "Dashtam"]
@@ -48,6 +48,7 @@ _ROUTES: Final = (
     *connections.ROUTES,
     *portfolio.ROUTES,
 )
+_EVENTS: Final = (*identity.EVENTS, *accounts.EVENTS, *connections.EVENTS)
 _OF_REQUEST: Final = (Subject, UnitOfWork, messaging.UnitOfWork, messaging.Outgoing, messaging.Notes, Origin)
 _KEY_FILE: Final = "dashtam.key"
 _FORMER_KEY_FILE: Final = "master.key"
@@ -71,6 +72,8 @@ class Dashtam:
         self.plugins = plugins
         self.container = container
         self.relay = container.get(messaging.Relay)
+        self.shared = container.get(Shared)
+        self.live = container.get(messaging.Live)
         recorder = container.get(audit.AuditRecorder)
         self.stages: tuple[messaging.Stage, ...] = (
             messaging.LogContext(settings.slow_seconds),
@@ -79,6 +82,7 @@ class Dashtam:
             audit.Replay(recorder),
             audit.Attempt(recorder),
             messaging.prepare,
+            container.get(messaging.QueryCache),
             messaging.transaction,
             audit.Outcome(recorder),
             messaging.idempotent,
@@ -138,9 +142,13 @@ class Dashtam:
         key = None if identity.Keyring in bound else key_of(chosen, given=store is not None)
         opened: list[Store] = []
         keyrings: list[identity.Keyring] = []
+        sharing: list[Shared] = []
+        lives: list[messaging.Live] = []
         bindings = (
             provide(Store).by(opened.pop, ping=_ping),
             provide(identity.Keyring).by(keyrings.pop),
+            provide(Shared).by(sharing.pop),
+            provide(messaging.Live).by(lives.pop, closing=messaging.Live.aclose),
             *_defaults(
                 chosen, found, (*found.subscriptions, *told), mails=chosen.mail_url or identity.Mailer in bound
             ),
@@ -150,8 +158,11 @@ class Dashtam:
         container = Container(bindings, request_ports=_OF_REQUEST)
         for route in known:
             container.check(route.factory)  # what does not fit is found before any store is opened
-        async with opening as data:
+        async with AsyncExitStack() as stack:
+            data = await stack.enter_async_context(opening)
             opened.append(data)
+            sharing.append(await _entered(stack, chosen.cache_url, found.open_shared, chosen) or MemoryShared())
+            lives.append(messaging.Live(await _entered(stack, chosen.bus_url, found.open_stream, chosen)))
             if identity.Keyring not in bound:
                 keyrings.append(await _keyring(data, key))
             try:
@@ -189,6 +200,7 @@ class Dashtam:
         subject: Subject,
         origin: Origin = _LIBRARY,
         idempotency_key: str | None = None,
+        render: messaging.Rendering | None = None,
     ) -> Result[Any, Any]:
         """Takes any message through the pipeline; `Actor` has the typed doors."""
         path = self._paths.get(type(message))
@@ -202,7 +214,7 @@ class Dashtam:
             dict(zip(_OF_REQUEST, (subject, unit, unit, outgoing, notes, origin), strict=True))
         )
         call = messaging.Call(
-            message, path.route, subject, handler, unit, outgoing, notes, origin, new_id(), idempotency_key
+            message, path.route, subject, handler, unit, outgoing, notes, origin, new_id(), idempotency_key, render
         )
         return await self._run(call)
 
@@ -235,15 +247,23 @@ class Actor:
         """Read something."""
         return cast("Result[T, E | messaging.Refused]", await self.dashtam.run(query, self.subject, self.origin))
 
+    async def render[T, E](
+        self, query: messaging.Query[T, E], rendering: messaging.Rendering, /
+    ) -> Result[bytes, E | messaging.Refused]:
+        """Read something in the form it is sent in. What is `cached` may have been answered before."""
+        answer = await self.dashtam.run(query, self.subject, self.origin, render=rendering)
+        return cast("Result[bytes, E | messaging.Refused]", answer)
+
 
 def fit(plugins: Plugins, settings: Settings, overrides: Iterable[Binding] = ()) -> None:
     """Keep from plugins what the core has itself, and leave out what cannot be assembled. Makes nothing."""
     defaults = (
         Binding(Store, object, ping=_ping),
-        Binding(identity.Keyring, object),
+        *(Binding(port, object) for port in (identity.Keyring, Shared, messaging.Live)),
         *_defaults(settings, plugins, ()),
     )
     plugins.reserve("dashtam_routes", _ROUTES)
+    plugins.reserve("dashtam_events", _EVENTS)
     plugins.reserve("dashtam_bindings", (*defaults, *(Binding(port, object) for port in _OF_REQUEST)))
     bindings, routes = plugins.by_plugin("binding"), plugins.by_plugin("route")
     pending, taken, errors = [*bindings | routes], list[Binding](), dict[str, AssemblyError]()
@@ -273,14 +293,29 @@ def _defaults(
     durable = [each for each in subscriptions if isinstance(each, messaging.DurableSubscription)]
     direct = [each for each in subscriptions if isinstance(each, messaging.Subscription)]
 
-    def bus(vault: audit.PersonalVault) -> MemoryEventBus:
-        return MemoryEventBus((identity.forgetting(vault), *direct))
+    events = (*_EVENTS, *plugins.events)
 
-    def relay(deliveries: messaging.Deliveries) -> messaging.Relay:
-        return messaging.Relay(deliveries, durable)
+    def bus(vault: audit.PersonalVault, live: messaging.Live) -> MemoryEventBus:
+        return MemoryEventBus((identity.forgetting(vault), *live.subscriptions(events), *direct))
 
-    def mailing_relay(deliveries: messaging.Deliveries, mailing: identity.Mailing) -> messaging.Relay:
-        return messaging.Relay(deliveries, [*mailing.subscriptions(), *durable])
+    def relay(
+        deliveries: messaging.Deliveries, live: messaging.Live, cache: messaging.QueryCache
+    ) -> messaging.Relay:
+        return messaging.Relay(deliveries, durable, stream=live.stream, streamed=events, changed=cache.changed)
+
+    def mailing_relay(
+        deliveries: messaging.Deliveries,
+        live: messaging.Live,
+        cache: messaging.QueryCache,
+        mailing: identity.Mailing,
+    ) -> messaging.Relay:
+        told = [*mailing.subscriptions(), *durable]
+        return messaging.Relay(deliveries, told, stream=live.stream, streamed=events, changed=cache.changed)
+
+    def query_cache(shared: Shared, keyring: identity.Keyring) -> messaging.QueryCache:
+        if settings.cache_url is None or not _can_encrypt():
+            return messaging.QueryCache()
+        return messaging.QueryCache(shared.cache, keyring.derive("cache"))
 
     return (
         provide(Clock).by(SystemClock),
@@ -290,6 +325,8 @@ def _defaults(
         provide(Ingestion).by(Ingestion),
         provide(Providers).value(Providers(plugins.providers)),
         provide(messaging.EventBus).by(bus, closing=lambda bus: bus.close(DRAIN_SECONDS)),
+        provide(messaging.QueryCache).by(query_cache),
+        provide(messaging.Locks).by(_locks),
         provide(accounts.Paging).by(accounts.Paging),
         provide(audit.AuditLog).by(_audit_log),
         provide(messaging.Deliveries).by(_deliveries),
@@ -321,6 +358,19 @@ def _root_keys(store: Store, _: UnitOfWork) -> identity.RootKeys:  # for a reque
 
 def _limits(store: Store, _: UnitOfWork) -> identity.RateLimiter:
     return identity_store(store).limits
+
+
+def _locks(shared: Shared) -> messaging.Locks:
+    return shared.locks
+
+
+async def _entered[T](
+    stack: AsyncExitStack,
+    url: str | None,
+    opener: Callable[[Settings], AbstractAsyncContextManager[T]],
+    settings: Settings,
+) -> T | None:
+    return await stack.enter_async_context(opener(settings)) if url else None
 
 
 async def _close(reading: Reading) -> None:

@@ -55,6 +55,10 @@ def _key(text: str) -> str:
     return text
 
 
+def scheme_of(url: str) -> str:
+    return url.partition(":")[0].lower()
+
+
 def _names(text: str) -> tuple[str, ...]:
     names = tuple(name.strip() for name in text.split(",") if name.strip())
     if not names:
@@ -115,6 +119,10 @@ class Settings:
 
     store_url: str | None = attrs.field(default=None, repr=False, metadata={_PARSED: _url})
     """Where data lives; the scheme chooses the adapter. None: whoever opens decides."""
+    cache_url: str | None = attrs.field(default=None, repr=False, metadata={_PARSED: _url})
+    """Where processes share cache, limits and locks. None: each has limits and locks of its own, and no cache."""
+    bus_url: str | None = attrs.field(default=None, repr=False, metadata={_PARSED: _url})
+    """The stream of events that all processes hear. None: each hears of what happens in it."""
     store_admin_url: str | None = attrs.field(default=None, repr=False, metadata={_PARSED: _url})
     """The same store as its owner, to migrate it."""
     key: str | None = attrs.field(default=None, repr=False, metadata={_PARSED: _key})
@@ -162,7 +170,7 @@ class Settings:
     @property
     def store_scheme(self) -> str | None:
         """The part of `store_url` before its colon, in lower case."""
-        return None if self.store_url is None else self.store_url.partition(":")[0].lower()
+        return None if self.store_url is None else scheme_of(self.store_url)
 
     @classmethod
     def load(cls, file: Path = Path(".env")) -> "Result[Settings, ValueRefused]":

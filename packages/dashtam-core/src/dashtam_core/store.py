@@ -14,8 +14,8 @@ from dashtam_core.portfolio import Matches
 
 # fmt: off
 __all__ = [
-    "REPOSITORIES", "Capability", "IdentityStore", "IdentityUnit", "OpenStore", "Store", "UnitOfWork",
-    "identity_store",
+    "REPOSITORIES", "Capability", "IdentityStore", "IdentityUnit", "OpenShared", "OpenStore", "OpenStream",
+    "Shared", "Store", "UnitOfWork", "identity_store",
 ]
 # fmt: on
 
@@ -121,7 +121,25 @@ def identity_store(store: Store) -> IdentityStore:
     return cast("IdentityStore", store)
 
 
+class Shared(Protocol):
+    """What the processes of a deployment share beside the store, which none of them needs to be right.
+
+    Made without asking whether it is there.
+    """
+
+    @property
+    def cache(self) -> messaging.Cache: ...
+
+    @property
+    def limits(self) -> RateLimiter: ...
+
+    @property
+    def locks(self) -> messaging.Locks: ...
+
+
 type OpenStore = AbstractAsyncContextManager[Store]
+type OpenShared = AbstractAsyncContextManager[Shared]
+type OpenStream = AbstractAsyncContextManager[messaging.EventStream]
 
 
 def _accounts(unit: UnitOfWork) -> Accounts:

@@ -37,6 +37,17 @@ SELECT {_EVENT}, o.xid, o.position, {_ENDED} AS ended, coalesce((SELECT attempts
     UNION ALL {_FIRST.format(f"(SELECT * FROM outbox WHERE event_id = ANY (ARRAY({_DUE})) OFFSET 0) o WHERE true")}
 ) AS o ORDER BY o.xid, o.position LIMIT 1
 """  # noqa: S608 - made of constants
+_THIS: Final = f"""
+SELECT {_EVENT}, coalesce((SELECT attempts {_INBOX}), 0) AS attempts FROM outbox o
+WHERE o.event_id = $2 AND o.name = ANY ((SELECT events FROM subscriber WHERE name = $1)::text[])
+AND ({_NEW} OR o.event_id = ANY (ARRAY({_DUE})))
+"""  # noqa: S608 - made of constants
+_OVERDUE: Final = f"""
+SELECT o.event_id FROM outbox o
+WHERE o.name = ANY ((SELECT events FROM subscriber WHERE name = $1)::text[])
+AND (o.created_at <= now() - $2 * interval '1 second' AND {_NEW} OR o.event_id = ANY (ARRAY({_DUE})))
+ORDER BY o.xid, o.position LIMIT $3
+"""  # noqa: S608 - made of constants
 _REMEMBERED: Final = 60.0
 _MISSING: Final = """
 SELECT FROM subscriber s WHERE o.name = ANY (s.events)
@@ -114,15 +125,24 @@ class PostgresDeliveries:
     async def next_for(self, subscriber: str, /) -> AsyncGenerator[Handover | None]:
         async with self._store.work() as unit:
             found = await self._next(unit, subscriber)
-            if found is None:
-                yield None
-                return
-            event, attempt = _event(found), found["attempts"] + 1
-            await unit.lend(event.user_id)
-            yield Handover(event, unit, attempt)
-            await unit.reclaim()
-            await unit.raw.execute(_DELIVERED, subscriber, event.event_id, attempt)
-        self._remember(subscriber, found)
+            async with _handed_over(unit, subscriber, found) as handover:
+                yield handover
+        if found is not None:
+            self._remember(subscriber, found)
+
+    @asynccontextmanager
+    async def this_one(self, event_id: UUID, subscriber: str, /) -> AsyncGenerator[Handover | None]:
+        async with self._store.work() as unit:
+            mine = await unit.lock("delivery", f"{subscriber}/{event_id}")
+            # After the lock, so that it sees what the one who had it before has done.
+            found = await unit.raw.fetchrow(_THIS, subscriber, event_id) if mine else None
+            async with _handed_over(unit, subscriber, found) as handover:
+                yield handover
+
+    async def overdue(self, subscriber: str, seconds: float, /, *, limit: int) -> Sequence[UUID]:
+        async with self._store.work() as unit:
+            rows = await unit.raw.fetch(_OVERDUE, subscriber, seconds, limit)
+        return [UUID(int=row["event_id"].int) for row in rows]
 
     async def failed(self, handover: Handover, subscriber: str, problem: str, *, retry_in: float | None) -> None:
         async with self._store.work() as unit:
@@ -171,6 +191,21 @@ class PostgresDeliveries:
             until = time.monotonic() + _REMEMBERED
         if delivered["ended"] and not delivered["attempts"]:
             self._reached[subscriber] = delivered["xid"], delivered["position"], until
+
+
+@asynccontextmanager
+async def _handed_over(
+    unit: "PostgresUnit", subscriber: str, found: asyncpg.Record | None
+) -> AsyncGenerator[Handover | None]:
+    """What was found, lent to its person while the block lasts, and recorded as delivered after it."""
+    if found is None:
+        yield None
+        return
+    event, attempt = _event(found), found["attempts"] + 1
+    await unit.lend(event.user_id)
+    yield Handover(event, unit, attempt)
+    await unit.reclaim()
+    await unit.raw.execute(_DELIVERED, subscriber, event.event_id, attempt)
 
 
 def _event(row: asyncpg.Record) -> StoredEvent:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from dashtam_core.identity import Rate
+from dashtam_core.identity import Allowance, Rate
 from dashtam_core.kernel import ANONYMOUS
 from dashtam_postgres import _connect
 
@@ -40,9 +40,9 @@ class PostgresRateLimiter:
 
     store: "PostgresStore"
 
-    async def take(self, wanted: Mapping[str, Rate], /) -> float:
+    async def take(self, wanted: Mapping[str, Rate], /) -> Allowance:
         if not wanted:
-            return 0.0
+            return Allowance(0.0)
         rates = {hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest(): wanted[key] for key in wanted}
         try:
             async with asyncio.timeout(SECONDS), self.store.unit_of_work(ANONYMOUS) as unit:
@@ -51,7 +51,7 @@ class PostgresRateLimiter:
             raise _connect.unavailable(error, self.store.place) from error
 
 
-async def _take(unit: "PostgresUnit", rates: Mapping[str, Rate]) -> float:
+async def _take(unit: "PostgresUnit", rates: Mapping[str, Rate]) -> Allowance:
     rows = await unit.raw.fetch(_LOCK, list(rates))
     now = max(row["now"] for row in rows)
     until = {row["key"]: max(now, row["until"]) for row in rows}
@@ -59,6 +59,7 @@ async def _take(unit: "PostgresUnit", rates: Mapping[str, Rate]) -> float:
     wait: timedelta = max(until[key] - now - each[key] * (rate.burst - 1) for key, rate in rates.items())
     if wait > timedelta():
         unit.discard()
-        return wait.total_seconds()
-    await unit.raw.execute(_KEEP, list(rates), [until[key] + each[key] for key in rates])
-    return 0.0
+        return Allowance(wait.total_seconds())
+    after = {key: until[key] + each[key] for key in rates}
+    await unit.raw.execute(_KEEP, list(rates), [after[key] for key in rates])
+    return Allowance.counted(rates, {key: (after[key] - now).total_seconds() for key in rates})

@@ -37,7 +37,14 @@ from dashtam_core.accounts._export import (
     StatementWriters,
 )
 from dashtam_core.accounts._import import GetImport, ImportReport, ImportStatement, ReadDocument, StatementImported
-from dashtam_core.accounts._ingestion import FILE_PROVIDER, Ingestion, PreparedAccount, Source, Stored
+from dashtam_core.accounts._ingestion import (
+    FILE_PROVIDER,
+    BalancesChanged,
+    Ingestion,
+    PreparedAccount,
+    Source,
+    Stored,
+)
 from dashtam_core.accounts._more import MORE, from_json, from_more, more_of, to_json
 from dashtam_core.accounts._queries import (
     DEFAULT_LIMIT,
@@ -94,25 +101,27 @@ from dashtam_core.accounts._views import (
     warning_view,
 )
 
+EVENTS = (StatementImported, BalancesChanged)
 ROUTES = (*_import.ROUTES, *_export.ROUTES, *_queries.ROUTES, *_annotations.ROUTES)
 
 # fmt: off
 __all__ = [
-    "DEFAULT_LIMIT", "FILE_PROVIDER", "KEY_BYTES", "MAX_LIMIT", "MORE", "ROUTES", "Account", "AccountBatch",
-    "AccountData", "AccountId", "AccountImport", "AccountImportView", "AccountOverview", "AccountStatus",
-    "AccountType", "AccountView", "Accounts", "AccountsCode", "AccountsRefused", "AnnotateTransaction",
-    "Annotation", "AnnotationView", "Arithmetic", "Balance", "BalanceData", "BalanceKind", "BalanceOrigin",
-    "BalanceType", "BalanceView", "ClearAnnotation", "Counterparty", "DocumentId", "Documents", "Export",
-    "ExportTransactions", "ExportedAccount", "GetAccount", "GetImport", "GetTransaction", "Holding", "HoldingData",
-    "HoldingView", "ImportCode", "ImportDocument", "ImportFailed", "ImportReport", "ImportStatement", "ImportView",
-    "Ingestion", "InvestmentAction", "InvestmentDetail", "KeyedTransaction", "ListAccounts", "ListBalances",
-    "ListHoldings", "ListTransactions", "Paging", "PreparedAccount", "ProfiledReader", "ReadDocument", "Reading",
-    "ReadingStoppedError", "ReadingWarning", "SecurityData", "SecurityId", "SecurityScheme", "SecurityType",
-    "Source", "Split", "Statement", "StatementImported", "StatementReader", "StatementReaders", "StatementWriter",
-    "StatementWriters", "Stored", "SyncBatch", "Transaction", "TransactionData", "TransactionFilter",
-    "TransactionId", "TransactionPart", "TransactionStatus", "TransactionType", "TransactionView", "Transactions",
-    "WarningView", "account_view", "annotation_view", "arithmetic", "balance_view", "checkpoint", "dedupe_key",
-    "from_json", "from_more", "holding_view", "import_view", "keyed", "money_view", "more_of", "row_view",
-    "to_json", "transaction_view", "usable_id", "warning_view",
+    "DEFAULT_LIMIT", "EVENTS", "FILE_PROVIDER", "KEY_BYTES", "MAX_LIMIT", "MORE", "ROUTES", "Account",
+    "AccountBatch", "AccountData", "AccountId", "AccountImport", "AccountImportView", "AccountOverview",
+    "AccountStatus", "AccountType", "AccountView", "Accounts", "AccountsCode", "AccountsRefused",
+    "AnnotateTransaction", "Annotation", "AnnotationView", "Arithmetic", "Balance", "BalanceData", "BalanceKind",
+    "BalanceOrigin", "BalanceType", "BalanceView", "BalancesChanged", "ClearAnnotation", "Counterparty",
+    "DocumentId", "Documents", "Export", "ExportTransactions", "ExportedAccount", "GetAccount", "GetImport",
+    "GetTransaction", "Holding", "HoldingData", "HoldingView", "ImportCode", "ImportDocument", "ImportFailed",
+    "ImportReport", "ImportStatement", "ImportView", "Ingestion", "InvestmentAction", "InvestmentDetail",
+    "KeyedTransaction", "ListAccounts", "ListBalances", "ListHoldings", "ListTransactions", "Paging",
+    "PreparedAccount", "ProfiledReader", "ReadDocument", "Reading", "ReadingStoppedError", "ReadingWarning",
+    "SecurityData", "SecurityId", "SecurityScheme", "SecurityType", "Source", "Split", "Statement",
+    "StatementImported", "StatementReader", "StatementReaders", "StatementWriter", "StatementWriters", "Stored",
+    "SyncBatch", "Transaction", "TransactionData", "TransactionFilter", "TransactionId", "TransactionPart",
+    "TransactionStatus", "TransactionType", "TransactionView", "Transactions", "WarningView", "account_view",
+    "annotation_view", "arithmetic", "balance_view", "checkpoint", "dedupe_key", "from_json", "from_more",
+    "holding_view", "import_view", "keyed", "money_view", "more_of", "row_view", "to_json", "transaction_view",
+    "usable_id", "warning_view",
 ]
 # fmt: on

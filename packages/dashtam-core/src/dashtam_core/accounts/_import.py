@@ -16,7 +16,7 @@ from dashtam_core.accounts._types import AccountId, DocumentId
 from dashtam_core.audit import PersonalVault, Seal
 from dashtam_core.identity import ACCOUNTS_READ, ACCOUNTS_WRITE
 from dashtam_core.kernel import Clock, Failure, Permission, Result, Subject, Success, UserId, map_success, new_id
-from dashtam_core.messaging import Command, DomainEvent, Notes, Outgoing, Query
+from dashtam_core.messaging import Category, Command, DomainEvent, Notes, Outgoing, Query
 
 _MAX_FILENAME: Final = 255
 
@@ -25,6 +25,7 @@ _MAX_FILENAME: Final = 255
 class StatementImported(DomainEvent):
     """A statement file brought `added` new transactions to these accounts of a person."""
 
+    category: ClassVar[Category | None] = Category.IMPORTS
     user_id: UserId
     document_id: DocumentId
     account_ids: tuple[AccountId, ...]

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import attrs
 
@@ -24,7 +24,8 @@ from dashtam_core.accounts._repositories import Accounts, TransactionFilter, Tra
 from dashtam_core.accounts._settling import Found, Settlement, about, grouped, key_of
 from dashtam_core.accounts._types import AccountId, AccountType, Arithmetic, DocumentId, TransactionStatus
 from dashtam_core.identity import Keyring
-from dashtam_core.kernel import Clock, DateRange, Money, new_id
+from dashtam_core.kernel import Clock, DateRange, Money, Subject, UserId, new_id
+from dashtam_core.messaging import Category, DomainEvent, Outgoing
 
 FILE_PROVIDER: Final = "file"
 """The provider of every account that came from statement files, whatever their format."""
@@ -91,6 +92,15 @@ class PreparedAccount:
 
 
 @attrs.frozen
+class BalancesChanged(DomainEvent):
+    """These accounts of a person have balances that came just now."""
+
+    category: ClassVar[Category | None] = Category.BALANCES
+    user_id: UserId
+    account_ids: tuple[AccountId, ...]
+
+
+@attrs.frozen
 class Stored:
     """What became of each account, and what was odd about documents as they met."""
 
@@ -106,6 +116,8 @@ class Ingestion:
     transactions: Transactions
     keyring: Keyring
     clock: Clock
+    subject: Subject
+    outgoing: Outgoing
 
     def prepare(self, batch: SyncBatch, source: Source, /) -> tuple[PreparedAccount, ...]:
         """One entry for each account, of which a batch may speak several times. Pure computing, for a thread."""
@@ -133,6 +145,8 @@ class Ingestion:
         for id_ in known:
             await self._mark_missing(id_, ids[id_])
         await self._add_positions(ids)
+        if with_balance := tuple(id_ for id_, each in ids.items() if each.balances):
+            self.outgoing.emit(BalancesChanged(self.subject.user_id, with_balance))
         return Stored(tuple(told[id_] for id_ in ids), tuple(warnings))
 
     async def _add_accounts(

@@ -2,11 +2,11 @@
 
 from dashtam_core.connections._errors import ProviderCode, ProviderFailed
 from dashtam_core.connections._providers import Provider, Providers, SyncRequest
-from dashtam_core.connections._sync import ROUTES, AccountsSynced, SyncAccounts, SyncReport
+from dashtam_core.connections._sync import EVENTS, ROUTES, AccountsSynced, SyncAccounts, SyncReport
 
 # fmt: off
 __all__ = [
-    "ROUTES", "AccountsSynced", "Provider", "ProviderCode", "ProviderFailed", "Providers", "SyncAccounts",
-    "SyncReport", "SyncRequest",
+    "EVENTS", "ROUTES", "AccountsSynced", "Provider", "ProviderCode", "ProviderFailed", "Providers",
+    "SyncAccounts", "SyncReport", "SyncRequest",
 ]
 # fmt: on

@@ -10,7 +10,7 @@ from dashtam_core.connections._errors import ProviderCode, ProviderFailed, faile
 from dashtam_core.connections._providers import Provider, Providers, SyncRequest
 from dashtam_core.identity import ACCOUNTS_WRITE
 from dashtam_core.kernel import Failure, Permission, Result, Subject, Success, UserId
-from dashtam_core.messaging import Command, DomainEvent, Notes, Outgoing
+from dashtam_core.messaging import Category, Command, DomainEvent, Notes, Outgoing
 
 FETCH_SECONDS: Final = 60.0
 """How long a provider may take for one batch."""
@@ -20,6 +20,7 @@ FETCH_SECONDS: Final = 60.0
 class AccountsSynced(DomainEvent):
     """A provider brought `added` new transactions to these accounts of a person."""
 
+    category: ClassVar[Category | None] = Category.IMPORTS
     user_id: UserId
     provider: str
     account_ids: tuple[model.AccountId, ...]
@@ -110,4 +111,5 @@ async def _fetched(provider: Provider, request: SyncRequest) -> Result[model.Syn
         return failed(ProviderCode.PROVIDER_UNAVAILABLE, late)
 
 
+EVENTS: Final = (AccountsSynced,)
 ROUTES: Final = (SyncAccounts.prepared_by(SyncAccountsHandler),)

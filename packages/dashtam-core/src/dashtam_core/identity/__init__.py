@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from dashtam_core.identity import _administration, _erasure, _factors, _registration, _sessions, _tokens
+from dashtam_core.identity import _administration, _erasure, _factors, _notices, _registration, _sessions, _tokens
 from dashtam_core.identity._access import Ed25519AccessTokens
 from dashtam_core.identity._administration import (
     ChangeUser,
@@ -70,7 +70,15 @@ from dashtam_core.identity._registration import (
     ResetPassword,
     VerifyEmail,
 )
-from dashtam_core.identity._repositories import Credentials, PeopleUnit, Rate, RateLimiter, RootKeys, Users
+from dashtam_core.identity._repositories import (
+    Allowance,
+    Credentials,
+    PeopleUnit,
+    Rate,
+    RateLimiter,
+    RootKeys,
+    Users,
+)
 from dashtam_core.identity._sessions import (
     EndSessions,
     ListSessions,
@@ -91,22 +99,23 @@ from dashtam_core.identity._tokens import (
 
 # fmt: off
 __all__ = [
-    "ACCOUNTS_READ", "ACCOUNTS_WRITE", "KEYS_ROTATE", "OPERATOR", "OWNER", "PROFILE_READ", "PROFILE_WRITE",
-    "ROUTES", "SESSIONS_WRITE", "TOKENS_WRITE", "USERS_ERASE", "USERS_MANAGE", "ApiTokenView", "Argon2Hasher",
-    "Authenticate", "Authorize", "ChangeEmail", "ChangePassword", "ChangeUser", "Claims", "ConfirmFactor",
-    "CreateApiToken", "CreateUser", "Credential", "CredentialId", "CredentialKind", "Credentials",
-    "DeactivateUser", "Ed25519AccessTokens", "EmailAddress", "EmailChanged", "EndSessions", "EnrollFactor",
-    "EraseUser", "ExportUser", "ExternalSubject", "FactorChanged", "FactorSecret", "FactorView", "GetMyUser",
-    "IdentityCode", "IdentityRefused", "Keyring", "ListApiTokens", "ListFactors", "ListSessions", "ListUsers",
-    "LogIn", "Mail", "Mailer", "Mailing", "MasterKey", "NewApiToken", "PasswordChanged", "PasswordHasher",
-    "People", "PeopleUnit", "Rate", "RateLimiter", "RefreshSession", "RefreshTokenReplayed", "RegisterUser",
-    "RemoveFactor", "RequestPasswordReset", "ResetPassword", "RetireKeys", "RevokeApiToken", "RevokeTokens",
-    "Role", "RootKeys", "RotateKey", "SessionTokens", "SessionView", "SmtpMailer", "Unproven", "User",
-    "UserErased", "UserRegistered", "UserStatus", "UserStatusChanged", "Users", "Verdict", "VerifyEmail",
+    "ACCOUNTS_READ", "ACCOUNTS_WRITE", "EVENTS", "KEYS_ROTATE", "OPERATOR", "OWNER", "PROFILE_READ",
+    "PROFILE_WRITE", "ROUTES", "SESSIONS_WRITE", "TOKENS_WRITE", "USERS_ERASE", "USERS_MANAGE", "Allowance",
+    "ApiTokenView", "Argon2Hasher", "Authenticate", "Authorize", "ChangeEmail", "ChangePassword", "ChangeUser",
+    "Claims", "ConfirmFactor", "CreateApiToken", "CreateUser", "Credential", "CredentialId", "CredentialKind",
+    "Credentials", "DeactivateUser", "Ed25519AccessTokens", "EmailAddress", "EmailChanged", "EndSessions",
+    "EnrollFactor", "EraseUser", "ExportUser", "ExternalSubject", "FactorChanged", "FactorSecret", "FactorView",
+    "GetMyUser", "IdentityCode", "IdentityRefused", "Keyring", "ListApiTokens", "ListFactors", "ListSessions",
+    "ListUsers", "LogIn", "Mail", "Mailer", "Mailing", "MasterKey", "NewApiToken", "PasswordChanged",
+    "PasswordHasher", "People", "PeopleUnit", "Rate", "RateLimiter", "RefreshSession", "RefreshTokenReplayed",
+    "RegisterUser", "RemoveFactor", "RequestPasswordReset", "ResetPassword", "RetireKeys", "RevokeApiToken",
+    "RevokeTokens", "Role", "RootKeys", "RotateKey", "SessionTokens", "SessionView", "SmtpMailer", "Unproven",
+    "User", "UserErased", "UserRegistered", "UserStatus", "UserStatusChanged", "Users", "Verdict", "VerifyEmail",
     "bindings", "forgetting", "open_root",
 ]
 # fmt: on
 
+EVENTS: Final = (*_notices.EVENTS, UserErased)
 ROUTES: Final = (
     *_registration.ROUTES,
     *_sessions.ROUTES,

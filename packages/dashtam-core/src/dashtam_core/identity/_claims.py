@@ -72,6 +72,7 @@ class Unproven:
     permission: ClassVar[Permission] = PUBLIC
     resource_type: ClassVar[str] = "user"
     replayable: ClassVar[bool] = False
+    changes_data: ClassVar[bool] = False
 
     async def claimant(self, claims: Claims, /) -> Subject:  # noqa: ARG002 - who registers is nobody so far
         """On whose rows it runs, nobody's at first. This permits nothing: the handler asks for what proves it."""
@@ -96,10 +97,10 @@ class Guessing:
         key = f"{what}:{self.claims.lookup_key(named).hex()[:32]}"
         # Of IPv4 the first two are one, and the stricter counts.
         wanted = {f"{what}@{site}": PER_SITE, f"{what}@{near}": PER_ADDRESS, f"{key}@{near}": PER_PAIR}
-        wait = await self.limiter.take({**(wanted if near else {}), key: at_account})
-        if not wait:
+        allowed = await self.limiter.take({**(wanted if near else {}), key: at_account})
+        if not allowed.wait:
             return Success(None)
-        seconds = max(1, round(wait + 0.5))
+        seconds = max(1, round(allowed.wait + 0.5))
         why = f"too many attempts: wait {seconds} seconds before the next one"
         return refused(IdentityCode.TOO_MANY_ATTEMPTS, why, retry_after=seconds)
 

@@ -6,7 +6,7 @@ nobody waits for a mail server, and how long an answer takes tells nothing of an
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import attrs
 
@@ -25,7 +25,7 @@ from dashtam_core.identity._entities import (
 from dashtam_core.identity._mail import Mail, Mailer
 from dashtam_core.identity._repositories import PeopleUnit
 from dashtam_core.kernel import Clock, UserId
-from dashtam_core.messaging import DomainEvent, DurableSubscription
+from dashtam_core.messaging import Category, DomainEvent, DurableSubscription
 
 LINK_LASTS: Final[dict[CredentialKind, timedelta]] = {
     CredentialKind.EMAIL_VERIFICATION: timedelta(hours=12),
@@ -50,6 +50,7 @@ class UserRegistered(AccountEvent):
 class EmailChangeRequested(AccountEvent):
     """A person wants another address, which is to be proven first."""
 
+    private: ClassVar[frozenset[str]] = frozenset({"email"})
     email: EmailAddress
 
 
@@ -57,6 +58,8 @@ class EmailChangeRequested(AccountEvent):
 class EmailChanged(AccountEvent):
     """Another address is a person's own now."""
 
+    category: ClassVar[Category | None] = Category.SECURITY
+    private: ClassVar[frozenset[str]] = frozenset({"before"})
     before: EmailAddress
 
 
@@ -69,11 +72,14 @@ class PasswordResetRequested(AccountEvent):
 class PasswordChanged(AccountEvent):
     """The password is another one, and all sessions were ended."""
 
+    category: ClassVar[Category | None] = Category.SECURITY
+
 
 @attrs.frozen(kw_only=True)
 class FactorChanged(AccountEvent):
     """A second factor was turned on, or taken off."""
 
+    category: ClassVar[Category | None] = Category.SECURITY
     added: bool
 
 
@@ -81,6 +87,7 @@ class FactorChanged(AccountEvent):
 class UserStatusChanged(AccountEvent):
     """An account was locked, deactivated or made active again."""
 
+    category: ClassVar[Category | None] = Category.SECURITY
     status: UserStatus
 
 
@@ -88,6 +95,7 @@ class UserStatusChanged(AccountEvent):
 class RefreshTokenReplayed(AccountEvent):
     """A refresh token came a second time, long after it had been used: its session was ended, for it is stolen."""
 
+    category: ClassVar[Category | None] = Category.SECURITY
     session_id: CredentialId
 
 
@@ -101,6 +109,8 @@ _TOLD: Final[Mapping[type[AccountEvent], Callable[[Any, str], Mail]]] = {
     UserStatusChanged: lambda event, to: _mail.status_changed(to, event.status),
 }
 """The mails that tell of what happened, to the address that is given."""
+
+EVENTS: Final = (UserRegistered, EmailChangeRequested, PasswordResetRequested, *_TOLD)
 
 
 @attrs.frozen

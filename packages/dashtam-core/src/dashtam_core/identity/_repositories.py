@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 import attrs
 
@@ -97,6 +97,9 @@ class PeopleUnit(Protocol):
     def credentials(self) -> Credentials: ...
 
 
+_ROUNDING: Final = 1e-6
+
+
 @attrs.frozen
 class Rate:
     """So many at once, and after that one each `seconds`."""
@@ -105,11 +108,32 @@ class Rate:
     seconds: float
 
 
+@attrs.frozen
+class Allowance:
+    """Whether something may happen now, and how often more. Times are in seconds."""
+
+    wait: float
+    """Until it may; 0.0: it may now, and was counted."""
+    left: int = 0
+    """How often more at once, by the key with the least room."""
+    full_in: float = 0.0
+    """Until that key has all its room again."""
+
+    @classmethod
+    def counted(cls, rates: Mapping[str, Rate], full_in: Mapping[str, float], /) -> "Allowance":
+        """What is left of each key that was counted, from when it has all its room again."""
+        room = {
+            key: (max(0, int(rate.burst - full_in[key] / rate.seconds + _ROUNDING)), full_in[key])
+            for key, rate in rates.items()
+        }
+        return cls(0.0, *min(room.values(), default=(0, 0.0)))
+
+
 class RateLimiter(Protocol):
     """Counts what may happen only so often, for all processes of a deployment together."""
 
-    async def take(self, wanted: Mapping[str, Rate], /) -> float:
-        """Count one for each key, if all of them have room: 0.0. Else count none: the seconds until all may have.
+    async def take(self, wanted: Mapping[str, Rate], /) -> Allowance:
+        """Count one for each key, if all of them have room; else count none, and say when all may have.
 
         By the generic cell rate algorithm (ITU-T I.371). Of many at once no more get in than one by one.
         """

@@ -66,6 +66,11 @@ class UnavailableCode(ErrorCode):
     MASTER_KEY_WRONG = "master_key_wrong", ErrorKind.UNAVAILABLE
     TOO_SLOW = "too_slow", ErrorKind.UNAVAILABLE
     STORE_NOT_CONFIGURED = "store_not_configured", ErrorKind.UNAVAILABLE
+    CACHE_UNREACHABLE = "cache_unreachable", ErrorKind.UNAVAILABLE
+    CACHE_NOT_CONFIGURED = "cache_not_configured", ErrorKind.UNAVAILABLE
+    BUS_UNREACHABLE = "bus_unreachable", ErrorKind.UNAVAILABLE
+    BUS_FULL = "bus_full", ErrorKind.UNAVAILABLE
+    BUS_NOT_CONFIGURED = "bus_not_configured", ErrorKind.UNAVAILABLE
 
 
 class UnavailableError(Exception):

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -27,6 +27,9 @@ class Waiting:
     attempts: int = 0
     problem: str = ""
     failed_at: datetime | None = None
+
+    def is_due(self, now: datetime) -> bool:
+        return self.due_at is not None and self.due_at <= now
 
 
 @attrs.define
@@ -60,11 +63,32 @@ class MemoryDeliveries:
 
     @asynccontextmanager
     async def next_for(self, subscriber: str, /) -> AsyncGenerator[Handover | None]:
-        waiting = self._due(subscriber)
-        if waiting is None or subscriber in self._data.turns:
+        async with self._handover(self._due(subscriber), subscriber) as handover:
+            yield handover
+
+    @asynccontextmanager
+    async def this_one(self, event_id: UUID, subscriber: str, /) -> AsyncGenerator[Handover | None]:
+        due = self._due(subscriber, event_id)
+        async with self._handover(due, f"{subscriber}/{event_id}") as handover:
+            yield handover
+
+    async def overdue(self, subscriber: str, seconds: float, /, *, limit: int) -> Sequence[UUID]:
+        now = self.store.clock.now()
+        before = now - timedelta(seconds=seconds)
+        return [
+            each.event.event_id
+            for each in self._data.waiting
+            if each.subscriber == subscriber
+            and each.is_due(now)
+            and (each.attempts or each.event.made_at <= before)
+        ][:limit]
+
+    @asynccontextmanager
+    async def _handover(self, waiting: Waiting | None, turn: str) -> AsyncGenerator[Handover | None]:
+        if waiting is None or turn in self._data.turns:
             yield None
             return
-        self._data.turns.add(subscriber)
+        self._data.turns.add(turn)
         try:
             async with self.store.unit_of_work(Subject(waiting.event.user_id, frozenset())) as unit:
                 if waiting not in self._data.waiting:
@@ -77,7 +101,7 @@ class MemoryDeliveries:
                     )
                 self._data.waiting.remove(waiting)
         finally:
-            self._data.turns.discard(subscriber)
+            self._data.turns.discard(turn)
 
     async def failed(self, handover: Handover, subscriber: str, problem: str, *, retry_in: float | None) -> None:
         now = self.store.clock.now()
@@ -104,7 +128,7 @@ class MemoryDeliveries:
 
     async def lag(self) -> OutboxLag:
         alive = [each for each in self._data.waiting if each.due_at is not None]
-        made = min((_made_at(each.event) for each in alive), default=None)
+        made = min((each.event.made_at for each in alive), default=None)
         oldest = (self.store.clock.now() - made).total_seconds() if made else 0.0
         return OutboxLag(len(alive), 0, len(self._data.waiting) - len(alive), oldest)
 
@@ -117,10 +141,10 @@ class MemoryDeliveries:
                 await self._data.announced.wait()
             self._data.announced.clear()
 
-    def _due(self, subscriber: str) -> Waiting | None:
+    def _due(self, subscriber: str, event_id: UUID | None = None) -> Waiting | None:
         now = self.store.clock.now()
         for each in self._data.waiting:
-            if each.subscriber == subscriber and each.due_at is not None and each.due_at <= now:
+            if each.subscriber == subscriber and event_id in {None, each.event.event_id} and each.is_due(now):
                 return each
         return None
 
@@ -138,8 +162,3 @@ class MemoryAnswers:
     async def keep(self, command: str, key: str, kept: KeptAnswer, /) -> None:
         self.unit.person.answers.pop((command, key), None)
         self.unit.put(self.unit.person.answers, (command, key), (self.unit.now(), kept))
-
-
-def _made_at(event: StoredEvent) -> datetime:
-    """UUIDv7 begins with the milliseconds since 1970."""
-    return datetime.fromtimestamp((event.event_id.int >> 80) / 1000, UTC)

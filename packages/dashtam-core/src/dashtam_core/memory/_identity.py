@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from dashtam_core.identity import Credential, CredentialId, CredentialKind, Rate, User, UserStatus
+from dashtam_core.identity import Allowance, Credential, CredentialId, CredentialKind, Rate, User, UserStatus
 from dashtam_core.kernel import Clock, SystemClock, UserId
 
 if TYPE_CHECKING:
@@ -139,16 +139,17 @@ class MemoryRateLimiter:
         """When each key has all its room again."""
         self._room = _ROOM
 
-    async def take(self, wanted: Mapping[str, Rate], /) -> float:
+    async def take(self, wanted: Mapping[str, Rate], /) -> Allowance:
         now = self._clock.now()
         self._clear(now)
         until = {key: max(now, self.until.get(key, now)) for key in wanted}
         waits = [until[key] - now - _seconds(rate) * (rate.burst - 1) for key, rate in wanted.items()]
         wait = max(waits, default=timedelta())
         if wait > timedelta():
-            return wait.total_seconds()
+            return Allowance(wait.total_seconds())
         self.until |= {key: until[key] + _seconds(rate) for key, rate in wanted.items()}
-        return 0.0
+        full_in = {key: (self.until[key] - now).total_seconds() for key in wanted}
+        return Allowance.counted(wanted, full_in)
 
     def _clear(self, now: datetime) -> None:
         """Forgets what has no more to say, once there is twice as much as was left the last time."""

@@ -1,9 +1,9 @@
 """What happened, told to whoever asked to hear: for critical workflows, after the change is committed."""
 
 from collections.abc import Callable, Coroutine
-from enum import Enum, auto
+from enum import Enum, StrEnum, auto
 from functools import partial
-from typing import Any, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self
 from uuid import UUID
 
 import attrs
@@ -20,10 +20,24 @@ class Delivery(Enum):
     """In a task of its own that starts before the ordered ones are told."""
 
 
+class Category(StrEnum):
+    """What a person can ask to be told of as it happens."""
+
+    IMPORTS = auto()
+    BALANCES = auto()
+    SECURITY = auto()
+
+
 @attrs.frozen(kw_only=True)
 class DomainEvent:
     """A fact in the past tense: subclass as a frozen attrs class, one class per event."""
 
+    version: ClassVar[int] = 1
+    """Of its fields as others read them: one more when a field goes, changes or has no default."""
+    category: ClassVar[Category | None] = None
+    """Under which its person is told of it as it happens; None: they are not."""
+    private: ClassVar[frozenset[str]] = frozenset()
+    """Fields that never leave the store."""
     event_id: UUID = attrs.field(factory=new_id, eq=False, repr=False)
     """UUIDv7, made with the event: what deliveries and log lines name it by."""
 
@@ -46,14 +60,15 @@ class DomainEvent:
 
     @classmethod
     def delivered_to(
-        cls, name: str, subscriber: Callable[[Self, Any], Coroutine[Any, Any, None]], /
+        cls, name: str, subscriber: Callable[[Self, Any], Coroutine[Any, Any, None]], /, *, spread: bool = False
     ) -> "DurableSubscription":
         """The registration of one async function that must be told of this event, if need be after a restart.
 
         It gets the event and the unit of work of the event's person, and what it writes there is applied once.
-        `name` is what its deliveries are remembered by: it stays when the function moves.
+        `name` is what its deliveries are remembered by: it stays when the function moves. `spread` over the
+        processes of a deployment, where they share a stream, it is told of many at once and in no order.
         """
-        return DurableSubscription(cls, name, subscriber)
+        return DurableSubscription(cls, name, subscriber, spread)
 
 
 @attrs.frozen
@@ -63,6 +78,7 @@ class DurableSubscription:
     event: type[DomainEvent]
     name: str
     subscriber: Callable[[Any, Any], Coroutine[Any, Any, None]]
+    spread: bool = False
 
 
 @attrs.frozen

@@ -86,6 +86,8 @@ class Command(Message[T_co, E_co]):
     audited: ClassVar[bool] = True
     replayable: ClassVar[bool] = True
     """Whether its answer may be kept and given again to a retry; not if the answer holds a secret."""
+    changes_data: ClassVar[bool] = True
+    """Whether it may change what a `cached` query answers."""
 
 
 class Query(Message[T_co, E_co]):
@@ -93,6 +95,8 @@ class Query(Message[T_co, E_co]):
 
     __slots__ = ()
     audited: ClassVar[bool] = False
+    cached: ClassVar[bool] = False
+    """Whether an edge may be given what was answered before, as long as the person's data has not changed."""
 
 
 @attrs.frozen

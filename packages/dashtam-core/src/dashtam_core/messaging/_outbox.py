@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Protocol
 from uuid import UUID
 
@@ -26,6 +26,11 @@ class StoredEvent:
     @classmethod
     def of(cls, event: DomainEvent, user_id: UserId, /) -> "StoredEvent":
         return cls(event.event_id, user_id, type(event).__name__, _codec.dump(event))
+
+    @property
+    def made_at(self) -> datetime:
+        """UUIDv7 begins with the milliseconds since 1970."""
+        return datetime.fromtimestamp((self.event_id.int >> 80) / 1000, UTC)
 
     def read(self, kind: type[DomainEvent], /) -> DomainEvent:
         """The event itself.
@@ -95,6 +100,17 @@ class Deliveries(Protocol):
         One delivery to a subscriber runs at a time, in all processes together: who comes meanwhile gets None, in
         the same process at once. From another, a store that has one writer may raise `UnavailableError` instead.
         """
+        ...
+
+    def this_one(self, event_id: UUID, subscriber: str, /) -> AbstractAsyncContextManager[Handover | None]:
+        """This event for a subscriber; None if it has had it, is just being told, or is to be told again later.
+
+        As `next_for`, but many at a time: of one event, one.
+        """
+        ...
+
+    async def overdue(self, subscriber: str, seconds: float, /, *, limit: int) -> Sequence[UUID]:
+        """Events that a subscriber waits for since so long, or is to be told of again now, the earliest first."""
         ...
 
     async def failed(self, handover: Handover, subscriber: str, problem: str, *, retry_in: float | None) -> None:

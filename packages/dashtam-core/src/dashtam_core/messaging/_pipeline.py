@@ -18,6 +18,7 @@ from dashtam_core.messaging._messages import Command, Message, Route
 if TYPE_CHECKING:
     from uuid import UUID
 
+    from dashtam_core.messaging._caching import Rendering
     from dashtam_core.messaging._idempotency import Answers
     from dashtam_core.messaging._outbox import Outbox
 
@@ -83,6 +84,8 @@ class Call:
     call_id: "UUID"
     """Names this attempt in the log and in the audit trail."""
     idempotency_key: str | None = None
+    render: "Rendering | None" = None
+    """The form that the answer is wanted in; None: as it is."""
     fingerprint: bytes | None = None
     started: float = attrs.field(factory=time.perf_counter)
     seal: Callable[[bytes], bytes] | None = None

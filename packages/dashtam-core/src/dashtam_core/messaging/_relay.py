@@ -1,27 +1,41 @@
-"""Brings events from the outbox to durable subscribers: at least once, with the effect of each applied once."""
+"""Brings events from the outbox to durable subscribers: at least once, with the effect of each applied once.
+
+Who is told in order is told from the outbox itself. Who is `spread` hears of an event through the stream that all
+processes share; the outbox still says who has what, and brings after a while what the stream has lost.
+"""
 
 import asyncio
 import logging
 import random
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any, Final
 
-from dashtam_core.kernel import UnavailableCode, UnavailableError
+from dashtam_core.kernel import UnavailableCode, UnavailableError, UserId
 from dashtam_core.messaging._events import DomainEvent, DurableSubscription
 from dashtam_core.messaging._outbox import Deliveries, Handover
 from dashtam_core.messaging._pipeline import error_code
+from dashtam_core.messaging._stream import EventStream, WireEvent
 
+STREAM: Final = "stream"
+"""Who brings events to the stream, as the outbox knows it."""
+_AT_ONCE: Final = 8
+_OVERDUE: Final = 100
 _LONGEST_BACKOFF: Final = 3600.0
 
 _log: Final = logging.getLogger(__name__)
 
 
+async def _never(_event: object, _unit: object) -> None:
+    raise AssertionError("what goes to the stream is told to nobody else")  # pragma: no cover
+
+
 class Relay:
-    """Delivers to the durable subscribers of this process.
+    """Delivers to the durable subscribers of this process, and brings the `streamed` events to the stream.
 
     Times are in seconds. `delivery_seconds` is what one subscriber may take for one event: a store ends
-    transactions that idle for longer.
+    transactions that idle for longer. `overdue_seconds` is how long an event may be on its way through the stream.
+    `changed` is told whose data a subscriber may have changed.
     """
 
     def __init__(
@@ -33,16 +47,26 @@ class Relay:
         first_backoff: float = 1.0,
         poll_seconds: float = 1.0,
         delivery_seconds: float = 30.0,
+        overdue_seconds: float = 30.0,
+        stream: EventStream | None = None,
+        streamed: Iterable[type[DomainEvent]] = (),
+        changed: Callable[[UserId], Awaitable[None]] | None = None,
     ) -> None:
-        self._deliveries = deliveries
+        self._deliveries, self._stream, self._changed = deliveries, stream, changed
         self._subscribers: dict[str, dict[str, DurableSubscription]] = {}
-        for each in subscriptions:
+        told = list(subscriptions)
+        if stream is not None:
+            crossing = {*streamed, *(each.event for each in told if each.spread)}
+            told += [each.delivered_to(STREAM, _never) for each in crossing]
+        for each in told:
             wanted = self._subscribers.setdefault(each.name, {})
             if each.event.__name__ in wanted:
                 raise ValueError(f"{each.name} is registered twice for {each.event.__name__}: give each a name")
             wanted[each.event.__name__] = each
         self._max_attempts, self._first_backoff = max_attempts, first_backoff
         self._poll_seconds, self._delivery_seconds = poll_seconds, delivery_seconds
+        self._overdue_seconds = overdue_seconds
+        self._spread = {name for name, some in self._subscribers.items() if any(e.spread for e in some.values())}
         self._woken = {name: asyncio.Event() for name in self._subscribers}
         self._running = False
 
@@ -54,7 +78,7 @@ class Relay:
     async def register(self) -> None:
         """Makes the subscribers known, before anything happens that they want to hear of."""
         if self._subscribers:
-            await self._deliveries.register(self.names)
+            await self._deliveries.register({STREAM: [], **self.names})
 
     async def run(self) -> None:
         """Delivers what is due, again and again, until cancelled. Returns at once where nobody subscribed."""
@@ -63,6 +87,9 @@ class Relay:
             async with asyncio.TaskGroup() as group:
                 for name in self._subscribers:
                     group.create_task(self._serve(name), name=f"dashtam relay to {name}")
+                for name in self._spread:
+                    if self._stream is not None:
+                        group.create_task(self._hear(name, self._stream), name=f"dashtam stream to {name}")
         finally:
             self._running = False
 
@@ -82,17 +109,43 @@ class Relay:
         return sum([await self._drain(name) for name in self._subscribers])
 
     async def _serve(self, name: str) -> None:
-        """One subscriber's loop. A store that does not answer is told of once, and waited for."""
+        """One subscriber's loop over the outbox."""
+
+        async def turn() -> None:
+            await self._drain(name)
+            if self._through_stream(name):
+                await asyncio.sleep(self._poll_seconds)
+            else:
+                await self._rest(name)
+
+        await self._again(name, turn)
+
+    async def _hear(self, name: str, stream: EventStream) -> None:
+        """One subscriber's loop over the stream: what cannot be told now is put off in the outbox."""
+
+        async def turn() -> None:
+            entries = await stream.take(name, limit=_AT_ONCE, seconds=self._poll_seconds)
+            wanted = [each.event.event_id for each in entries if each.event.name in self._subscribers[name]]
+            told = (self._one(name, self._deliveries.this_one(each, name)) for each in wanted)
+            for outcome in await asyncio.gather(*told, return_exceptions=True):
+                if isinstance(outcome, BaseException):
+                    raise outcome
+            if entries:
+                await stream.done(name, [each.position for each in entries])
+
+        await self._again(name, turn)
+
+    async def _again(self, name: str, turn: Callable[[], Awaitable[None]]) -> None:
+        """Again and again. What does not answer, the store or the stream, is told of once, and waited for."""
         reachable, task = True, asyncio.current_task()
         assert task is not None
         while not task.cancelling():  # an error while a delivery was undone may have hidden it
             try:
-                await self._drain(name)
-                await self._rest(name)
+                await turn()
                 reachable = True
             except UnavailableError as error:
                 if reachable:
-                    _log.warning("deliveries wait for the store", extra={"subscriber": name, "code": error.code})
+                    _log.warning("deliveries wait", extra={"subscriber": name, "code": error.code})
                 reachable = False
                 await asyncio.sleep(self._poll_seconds)
 
@@ -114,16 +167,28 @@ class Relay:
             await each
 
     async def _drain(self, name: str) -> int:
+        """Delivers what is due by the outbox; of what goes through the stream, what it has lost or failed with."""
         delivered = 0
-        while await self._one(name):
-            delivered += 1
+        if name not in self._spread:
+            while await self._one(name, self._deliveries.next_for(name)):
+                delivered += 1
+            return delivered
+        seconds = self._overdue_seconds if self._through_stream(name) else 0.0
+        while due := await self._deliveries.overdue(name, seconds, limit=_OVERDUE):
+            told = [await self._one(name, self._deliveries.this_one(each, name)) for each in due]
+            if not any(told):  # others are at it
+                break
+            delivered += sum(told)
         return delivered
 
-    async def _one(self, name: str) -> bool:
-        """Delivers the next event; whether there was one."""
+    def _through_stream(self, name: str) -> bool:
+        return self._stream is not None and name in self._spread
+
+    async def _one(self, name: str, next_one: AbstractAsyncContextManager[Handover | None]) -> bool:
+        """Delivers one event; whether there was one."""
         handover: Handover | None = None
         try:
-            async with self._deliveries.next_for(name) as handover, asyncio.timeout(self._delivery_seconds):
+            async with next_one as handover, asyncio.timeout(self._delivery_seconds):
                 if handover is None:
                     return False
                 await self._tell(name, handover)
@@ -132,10 +197,16 @@ class Relay:
                 raise
             # Whatever a subscriber raises is its own: it is told again, and stops nobody else.
             await self._put_off(name, handover, error)
+        else:
+            if self._changed is not None and name != STREAM:
+                await self._changed(handover.event.user_id)
         return True
 
     async def _tell(self, name: str, handover: Handover) -> None:
         subscription = self._subscribers[name][handover.event.name]
+        if name == STREAM and self._stream is not None:
+            await self._stream.append(WireEvent.of(handover.event, subscription.event))
+            return
         event: DomainEvent = handover.event.read(subscription.event)
         await subscription.subscriber(event, handover.unit)
 

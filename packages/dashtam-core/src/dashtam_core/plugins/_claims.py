@@ -10,12 +10,13 @@ import attrs
 from dashtam_core.accounts import StatementReader, StatementWriter
 from dashtam_core.connections import Provider
 from dashtam_core.container import Binding
-from dashtam_core.messaging import DurableSubscription, Route, Subscription
+from dashtam_core.messaging import DomainEvent, DurableSubscription, Route, Subscription
 from dashtam_core.plugins import _hooks
 
 type Key = tuple[str, Hashable]  # a kind and a name, such as ("store", "sqlite")
 
 _PORTS: Final[Mapping[str, type]] = {"reader": StatementReader, "writer": StatementWriter, "provider": Provider}
+_NAMED: Final = frozenset({"store", "cache", "stream", "command", "router"})
 _ADVICE: Final = "uninstall all but one, or list the one you want in DASHTAM_PLUGINS"
 
 
@@ -41,7 +42,7 @@ def claims_of(plugin: str, hook: str, ask: Callable[[], object]) -> tuple[Claim,
     """What a plugin claims by its answer to a hook; an answer of another shape is a `PluginError`."""
     answer: Any = ask()
     kind = hook.removeprefix("dashtam_").removesuffix("s")
-    named = kind in {"store", "command", "router"}
+    named = kind in _NAMED
     if [isinstance(answer, shape) for shape in (Iterable, Mapping)] != [True, named]:
         raise _misshapen(kind, answer)
     return tuple(_claim(plugin, kind, each) for each in (answer.items() if named else answer))
@@ -77,16 +78,18 @@ def _claimant(claim: Claim) -> str:
     return claim.plugin if None in claim.takes.values() else f"{claim.plugin} ({claim.name})"
 
 
-def _claim(plugin: str, kind: str, each: Any) -> Claim:
+def _claim(plugin: str, kind: str, each: Any) -> Claim:  # noqa: PLR0911 - one for each kind
     match kind, each:
-        case "store" | "command" | "router", (str() as name, function) if name and callable(function):
-            name = name.lower() if kind == "store" else name.strip("/")
+        case _, (str() as name, function) if kind in _NAMED and name and callable(function):
+            name = name.strip("/") if kind in {"command", "router"} else name.lower()
             return Claim(plugin, kind, name, function, {(kind, name): None})
         case ("reader" | "writer" | "provider", _):
             missing = sorted(member for member in get_protocol_members(_PORTS[kind]) if not hasattr(each, member))
             if missing or not isinstance(each.name, str):
                 raise _misshapen(kind, each, f" without {', '.join(missing) or 'a text for a name'}")
             return Claim(plugin, kind, each.name, each, {(kind, each.name): None})
+        case "event", type() if issubclass(each, DomainEvent):
+            return Claim(plugin, kind, path_of(each), each, {("event", each.__name__): each})
         case "route", Route(message):
             return Claim(plugin, kind, path_of(message), each, {(kind, message.action): message})
         case "binding", Binding(port):

@@ -13,9 +13,9 @@ import pluggy
 from dashtam_core.accounts import StatementReader, StatementWriter
 from dashtam_core.connections import Provider
 from dashtam_core.container import Binding
-from dashtam_core.messaging import DurableSubscription, Route, Subscription
+from dashtam_core.messaging import DomainEvent, DurableSubscription, Route, Subscription
 from dashtam_core.settings import Settings
-from dashtam_core.store import OpenStore
+from dashtam_core.store import OpenShared, OpenStore, OpenStream
 
 GROUP: Final = "dashtam"
 
@@ -23,6 +23,8 @@ hookspec = pluggy.HookspecMarker(GROUP)
 hookimpl = pluggy.HookimplMarker(GROUP)
 
 type StoreOpener = Callable[[Settings], OpenStore]
+type SharedOpener = Callable[[Settings], OpenShared]
+type StreamOpener = Callable[[Settings], OpenStream]
 type CommandAdder = Callable[[object], None]
 type RouterMaker = Callable[[], Any]
 
@@ -30,6 +32,16 @@ type RouterMaker = Callable[[], Any]
 @hookspec
 def dashtam_stores() -> Mapping[str, StoreOpener]:  # type: ignore[empty-body]
     """The URL schemes of stores this plugin opens, each with the function that does."""
+
+
+@hookspec
+def dashtam_caches() -> Mapping[str, SharedOpener]:  # type: ignore[empty-body]
+    """The URL schemes of caches, limits and locks this plugin opens, each with the function that does."""
+
+
+@hookspec
+def dashtam_streams() -> Mapping[str, StreamOpener]:  # type: ignore[empty-body]
+    """The URL schemes of event streams this plugin opens, each with the function that does."""
 
 
 @hookspec
@@ -60,6 +72,11 @@ def dashtam_bindings() -> Iterable[Binding]:  # type: ignore[empty-body]
 @hookspec
 def dashtam_subscriptions() -> Iterable[Subscription | DurableSubscription]:  # type: ignore[empty-body]
     """Who is told of which event, in this process or durably."""
+
+
+@hookspec
+def dashtam_events() -> Iterable[type[DomainEvent]]:  # type: ignore[empty-body]
+    """Events of the plugin's own that other processes and their persons are told of."""
 
 
 @hookspec

@@ -15,18 +15,32 @@ from dashtam_core.accounts import StatementReader, StatementWriter, SyncBatch
 from dashtam_core.connections import Provider, ProviderCode, ProviderFailed, SyncRequest
 from dashtam_core.container import AssemblyError
 from dashtam_core.kernel import Failure, Result, UnavailableCode, UnavailableError
-from dashtam_core.messaging import DurableSubscription, Subscription
+from dashtam_core.messaging import DomainEvent, DurableSubscription, Subscription
 from dashtam_core.plugins import _builtin, _hooks
 from dashtam_core.plugins._claims import Claim, Key, PluginError, claims_of, path_of, settle
-from dashtam_core.plugins._hooks import GROUP, CommandAdder, RouterMaker, StoreOpener
-from dashtam_core.settings import Settings
-from dashtam_core.store import OpenStore
+from dashtam_core.plugins._hooks import (
+    GROUP,
+    CommandAdder,
+    RouterMaker,
+    SharedOpener,
+    StoreOpener,
+    StreamOpener,
+)
+from dashtam_core.settings import Settings, scheme_of
+from dashtam_core.store import OpenShared, OpenStore, OpenStream
 
 _BUILTIN: Final = "memory"
 _CORE: Final = "dashtam-core"
 _NOT_LISTED: Final = "not in DASHTAM_PLUGINS"
-_PACKAGES: Final = dict.fromkeys(("postgres", "postgresql"), "dashtam-postgres") | {
-    "embedded": "dashtam-embedded dashtam-postgres"
+_PACKAGES: Final = {
+    **dict.fromkeys(("postgres", "postgresql"), "dashtam-postgres"),
+    **dict.fromkeys(("redis", "rediss", "valkey", "valkeys"), "dashtam-redis"),
+    "embedded": "dashtam-embedded dashtam-postgres",
+}
+_OPENED: Final = {
+    "store": ("DASHTAM_STORE_URL", UnavailableCode.STORE_NOT_CONFIGURED),
+    "cache": ("DASHTAM_CACHE_URL", UnavailableCode.CACHE_NOT_CONFIGURED),
+    "stream": ("DASHTAM_BUS_URL", UnavailableCode.BUS_NOT_CONFIGURED),
 }
 
 _log: Final = logging.getLogger(__name__)
@@ -96,6 +110,8 @@ class Plugins:
         found = cls()
         found.add(_builtin, _BUILTIN, _CORE)
         found.reserve("dashtam_stores", _builtin.dashtam_stores())
+        found.reserve("dashtam_caches", _builtin.dashtam_caches())
+        found.reserve("dashtam_streams", _builtin.dashtam_streams())
         for place, plugin in enumerate(plugins, 1):
             name = getattr(plugin, "__name__", None) or type(plugin).__name__
             found.add(plugin, f"{name} ({place})" if name in [each.name for each in found._found] else name)
@@ -160,6 +176,10 @@ class Plugins:
         return self._by_name("store")
 
     @property
+    def events(self) -> Sequence[type[DomainEvent]]:
+        return [claim.value for claim in self._granted("event")]
+
+    @property
     def commands(self) -> Mapping[str, CommandAdder]:
         return self._by_name("command")
 
@@ -200,19 +220,32 @@ class Plugins:
 
     def open_store(self, settings: Settings) -> OpenStore:
         """The store that the scheme of `settings.store_url` asks for, to be entered."""
-        stores, scheme = self.stores, settings.store_scheme or ""
-        if scheme in stores:
-            return stores[scheme](settings)
-        self.check("store", scheme)
-        known = ", ".join(f"{each}:" for each in sorted(stores))
+        opener: StoreOpener = self._opener("store", settings.store_url)
+        return opener(settings)
+
+    def open_shared(self, settings: Settings) -> OpenShared:
+        """What `settings.cache_url` asks for, to be entered."""
+        opener: SharedOpener = self._opener("cache", settings.cache_url)
+        return opener(settings)
+
+    def open_stream(self, settings: Settings) -> OpenStream:
+        """The stream that `settings.bus_url` asks for, to be entered."""
+        opener: StreamOpener = self._opener("stream", settings.bus_url)
+        return opener(settings)
+
+    def _opener(self, kind: str, url: str | None) -> Any:
+        openers, scheme = self._by_name(kind), scheme_of(url or "")
+        if scheme in openers:
+            return openers[scheme]
+        self.check(kind, scheme)
+        known = ", ".join(f"{each}:" for each in sorted(openers))
         known = f"use one of {known}, or install the adapter that brings it"
         advice = f"pip install {_PACKAGES[scheme]}" if scheme in _PACKAGES else known
         broken = ", ".join(report.name for report in self.reports if not report.active)
         hint = f" (left out: {broken}; dashtam plugins says why)" if broken else ""
-        raise UnavailableError(
-            UnavailableCode.STORE_NOT_CONFIGURED,
-            f"no installed plugin opens a store with the scheme {scheme!r} of DASHTAM_STORE_URL: {advice}{hint}",
-        )
+        variable, code = _OPENED[kind]
+        why = f"no installed plugin opens a {kind} with the scheme {scheme!r} of {variable}: {advice}{hint}"
+        raise UnavailableError(code, why)
 
     def _add(self, report: PluginReport, step: str, source: object) -> None:
         name, trace, claims = report.name, list[Any](), list[Claim]()

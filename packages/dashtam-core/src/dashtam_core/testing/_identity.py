@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -381,26 +381,34 @@ class RateLimiterConformance(Conformance):
     async def test_so_many_get_in_at_once_and_no_more(self, limiter: identity.RateLimiter) -> None:
         """Each key counts for itself, however long and odd; whoever wants nothing gets it."""
         for key in ("a", "", "\0\ud800'\n", "long " * 2_000, "long " * 2_000 + "."):
-            waits = [await limiter.take({key: Rate(3, SLOW)}) for _ in range(5)]
+            waits = [await _wait(limiter, {key: Rate(3, SLOW)}) for _ in range(5)]
             assert waits[:3] == [0.0] * 3
             assert all(SLOW - 60 < wait <= SLOW for wait in waits[3:])
-        assert await limiter.take({}) == 0.0
+        assert await _wait(limiter, {}) == 0.0
+
+    async def test_what_is_left_is_told(self, limiter: identity.RateLimiter) -> None:
+        """Of the key with the least room: how many more at once, and when it has all its room again."""
+        wide, narrow = {"wide": Rate(10, SLOW)}, {"narrow": Rate(3, 2 * SLOW)}
+        assert [(await limiter.take(wide | narrow)).left for _ in range(4)] == [2, 1, 0, 0]
+        last = await limiter.take(wide)
+        assert (last.wait, last.left) == (0.0, 6)
+        assert 4 * SLOW - 60 < last.full_in <= 4 * SLOW
 
     async def test_all_have_room_or_none_is_counted(self, limiter: identity.RateLimiter) -> None:
         """The wait is that of the key that has room last."""
         full, free = {"full": Rate(1, SLOW), "fuller": Rate(1, 3 * SLOW)}, {"free": Rate(1, SLOW)}
-        assert await limiter.take(full) == 0.0
+        assert await _wait(limiter, full) == 0.0
         for wanted in (full, full | free, free | full):
-            assert 2 * SLOW < await limiter.take(wanted) <= 3 * SLOW
-        assert await limiter.take(free) == 0.0
+            assert 2 * SLOW < await _wait(limiter, wanted) <= 3 * SLOW
+        assert await _wait(limiter, free) == 0.0
 
     async def test_of_many_at_once_no_more_get_in(self, limiter: identity.RateLimiter) -> None:
         """Nor do those wait for each other for ever who want the same keys in another order."""
         rates = {"a": Rate(7, SLOW), "b": Rate(9, SLOW)}
         turned = dict(reversed(rates.items()))
-        waits = await asyncio.gather(*(limiter.take(turned if number % 2 else rates) for number in range(20)))
+        waits = await asyncio.gather(*(_wait(limiter, turned if number % 2 else rates) for number in range(20)))
         assert waits.count(0.0) == 7
-        assert [await limiter.take({"b": Rate(9, SLOW)}) for _ in range(3)].count(0.0) == 2
+        assert [await _wait(limiter, {"b": Rate(9, SLOW)}) for _ in range(3)].count(0.0) == 2
 
     @pytest.mark.parametrize("seed", range(5))
     async def test_no_more_get_in_than_the_rate_allows(self, limiter: identity.RateLimiter, seed: int) -> None:
@@ -410,11 +418,15 @@ class RateLimiterConformance(Conformance):
         counted, start = dict.fromkeys(rates, 0), time.monotonic()
         for takers in chance.choices((1, 1, 1, 5, 20), k=25):
             wanted = [dict(chance.sample([*rates.items()], chance.randint(1, 3))) for _ in range(takers)]
-            waits = await asyncio.gather(*map(limiter.take, wanted))
+            waits = await asyncio.gather(*(_wait(limiter, each) for each in wanted))
             for each in (each for each, wait in zip(wanted, waits, strict=True) if wait == 0.0):
                 counted |= {key: counted[key] + 1 for key in each}
             passed = time.monotonic() - start
             assert all(counted[key] <= rate.burst + passed / rate.seconds + 0.01 for key, rate in rates.items())
-        if wait := await limiter.take(rates):
+        if wait := await _wait(limiter, rates):
             await asyncio.sleep(wait + 0.01)
-            assert await limiter.take(rates) == 0.0
+            assert await _wait(limiter, rates) == 0.0
+
+
+async def _wait(limiter: identity.RateLimiter, wanted: Mapping[str, Rate]) -> float:
+    return (await limiter.take(wanted)).wait

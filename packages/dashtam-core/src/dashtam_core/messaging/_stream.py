@@ -1,0 +1,109 @@
+"""Events on their way to all processes of a deployment, in the form that others read too: CloudEvents 1.0."""
+
+import json
+from collections.abc import Sequence
+from typing import Any, Final, Protocol
+from uuid import UUID
+
+import attrs
+
+from dashtam_core.kernel import UserId
+from dashtam_core.messaging._events import Category, DomainEvent
+from dashtam_core.messaging._outbox import StoredEvent
+
+SOURCE: Final = "dashtam"
+
+
+@attrs.frozen
+class WireEvent:
+    """An event as it crosses processes: one JSON object, and what is needed to send it on."""
+
+    event_id: UUID
+    user_id: UserId
+    name: str
+    category: Category | None
+    json: str = attrs.field(repr=False)
+
+    @classmethod
+    def of(cls, stored: StoredEvent, kind: type[DomainEvent], /) -> "WireEvent":
+        """The event without its `private` fields, by the structured mode of CloudEvents 1.0."""
+        data: dict[str, Any] = json.loads(stored.payload)
+        shown = {name: value for name, value in data.items() if name not in {"event_id", *kind.private}}
+        envelope = {
+            "specversion": "1.0",
+            "id": str(stored.event_id),
+            "source": SOURCE,
+            "type": wire_type(kind),
+            "subject": str(stored.user_id),
+            "time": stored.made_at.isoformat(timespec="milliseconds"),
+            "datacontenttype": "application/json",
+            "data": shown,
+        } | ({"category": kind.category.value} if kind.category else {})
+        text = json.dumps(envelope, separators=(",", ":"))
+        return cls(stored.event_id, stored.user_id, stored.name, kind.category, text)
+
+    @classmethod
+    def read(cls, text: str, /) -> "WireEvent":
+        """What `of` wrote.
+
+        Raises:
+            ValueError: it is nothing of the kind.
+        """
+        try:
+            found: dict[str, Any] = json.loads(text)
+            category = Category(found["category"]) if "category" in found else None
+            _, name, _ = found["type"].split(".")
+            return cls(UUID(found["id"]), UserId(UUID(found["subject"])), name, category, text)
+        except (AttributeError, KeyError, TypeError) as error:
+            raise ValueError("not an event as Dashtam writes it") from error
+
+
+@attrs.frozen
+class Entry:
+    """An event at its place in the stream. Positions are text, and tell the order only to the stream itself."""
+
+    position: str
+    event: WireEvent
+
+
+class EventStream(Protocol):
+    """Events in one order for every process, each kept until enough others have come after it.
+
+    What must not be lost is in the outbox until each durable subscriber has it: a stream may lose what it holds.
+    Every method raises `UnavailableError` where it does not answer.
+    """
+
+    async def append(self, event: WireEvent, /) -> None:
+        """Add an event at the end.
+
+        Raises:
+            UnavailableError: also if a group is so far behind that the event would push out what it has not had.
+        """
+        ...
+
+    async def take(self, group: str, /, *, limit: int, seconds: float) -> Sequence[Entry]:
+        """The next entries for a group, each for one of its members: this one, until it says `done`.
+
+        First what a member took and fell silent about. Waits so many seconds for the first, and answers none then.
+        """
+        ...
+
+    async def done(self, group: str, positions: Sequence[str], /) -> None:
+        """These need not be given to the group again."""
+        ...
+
+    async def after(self, position: str, /, *, limit: int, seconds: float) -> Sequence[Entry]:
+        """The entries that come after a position, whoever took them; "" is before the first that is kept.
+
+        Waits so many seconds for the first, and answers none then.
+        """
+        ...
+
+    async def latest(self, limit: int, /) -> Sequence[Entry]:
+        """The last entries, in their order."""
+        ...
+
+
+def wire_type(kind: type[DomainEvent]) -> str:
+    """The CloudEvents type: what reads one reads all with the same name and version."""
+    return f"{SOURCE}.{kind.__name__}.v{kind.version}"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from integration.embedded.processes import Other, others
+from integration.embedded.processes import KINDS, Kind, Other, others
 
 
 @pytest.fixture(scope="session")
@@ -34,7 +34,14 @@ def reused(passable: Path) -> Path:
     return path
 
 
+@pytest.fixture(params=KINDS, ids=lambda kind: kind.name)
+def kind(request: pytest.FixtureRequest) -> Kind:
+    """Each of the servers: what a test shows, both promise."""
+    chosen: Kind = request.param
+    return chosen
+
+
 @pytest.fixture
-def start() -> Iterator[Callable[..., Other]]:
-    with others() as starter:
+def start(kind: Kind) -> Iterator[Callable[..., Other]]:
+    with others(kind) as starter:
         yield starter

@@ -10,21 +10,29 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import asyncpg
+import attrs
 import psutil
 import pytest
+
+import dashtam_embedded
+from dashtam_embedded import PostgresServer, ValkeyServer, _postgres, _valkey
+from dashtam_embedded._server import Engine
+from integration.redis.servers import client
 
 _USE = """
 import asyncio, json, os, pathlib, subprocess, sys
 import dashtam_embedded
 
 async def main():
-    async with dashtam_embedded.postgres(pathlib.Path(sys.argv[1]) if sys.argv[1] else None) as server:
-        answer = {"url": server.admin_url, "data_dir": str(server.data_dir), "port": server.port}
+    server_in = getattr(dashtam_embedded, sys.argv[1])
+    async with server_in(pathlib.Path(sys.argv[2]) if sys.argv[2] else None) as server:
+        url = server.url if sys.argv[1] == "valkey" else server.admin_url
+        answer = {"url": url, "data_dir": str(server.data_dir), "port": server.port}
         print(json.dumps(answer | {"uid": os.getuid()}), flush=True)
         await asyncio.to_thread(sys.stdin.readline)
 
@@ -32,14 +40,40 @@ asyncio.run(main())
 """
 
 
+type Server = PostgresServer | ValkeyServer
+
+
+@attrs.frozen
+class Kind:
+    """One of the two servers, and what its log says after a clean end."""
+
+    name: str
+    engine: Engine
+    clean_end: str
+
+    def __call__(self, data_dir: Path | None = None) -> AbstractAsyncContextManager[Server]:
+        return dashtam_embedded.valkey(data_dir) if self is VALKEY else dashtam_embedded.postgres(data_dir)
+
+
+POSTGRES = Kind("postgres", _postgres._ENGINE, "database system is shut down")
+VALKEY = Kind("valkey", _valkey._ENGINE, "Valkey is now ready to exit")
+KINDS = (POSTGRES, VALKEY)
+
+
+def url_of(where: str | Server) -> str:
+    if isinstance(where, PostgresServer):
+        return where.admin_url
+    return where.url if isinstance(where, ValkeyServer) else where
+
+
 class Other:
     """A process of its own that opens a server and keeps it until told to leave."""
 
     def __init__(
-        self, data_dir: Path | None = None, *, prefix: list[str] | None = None, **environment: str
+        self, kind: Kind, data_dir: Path | None = None, *, prefix: list[str] | None = None, **environment: str
     ) -> None:
         self.process = subprocess.Popen(
-            [*(prefix or []), sys.executable, "-c", _USE, str(data_dir or "")],
+            [*(prefix or []), sys.executable, "-c", _USE, kind.name, str(data_dir or "")],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -69,11 +103,11 @@ class Other:
 
 
 @contextmanager
-def others() -> Generator[Callable[..., Other]]:
+def others(kind: Kind) -> Generator[Callable[..., Other]]:
     started: list[Other] = []
 
     def start(*arguments: Any, **options: Any) -> Other:
-        started.append(Other(*arguments, **options))
+        started.append(Other(kind, *arguments, **options))
         return started[-1]
 
     yield start
@@ -83,26 +117,27 @@ def others() -> Generator[Callable[..., Other]]:
 
 
 def guards(data_dir: Path) -> list[int]:
-    return _running(sys.executable, f"{data_dir}/postgres/users.lock")
+    return _running((sys.executable,), "users.lock", data_dir)
 
 
-def postmasters(data_dir: Path) -> list[int]:
-    return _running("/postgres", f"{data_dir}/postgres/cluster/data")
+def servers(data_dir: Path) -> list[int]:
+    return _running(("/postgres", "/valkey-server"), "cluster/data", data_dir)
 
 
-def _running(program: str, argument: str) -> list[int]:
+def _running(programs: tuple[str, ...], name: str, data_dir: Path) -> list[int]:
     """The processes run so, but for their newly forked children, which still look the same."""
+    places = {f"{data_dir}/{kind.name}/{name}" for kind in KINDS}
     found = {
         process.pid: process.info["ppid"]
         for process in psutil.process_iter(["cmdline", "ppid"])
-        for name, *arguments in [process.info["cmdline"] or [""]]  # a zombie has none
-        if name.endswith(program) and argument in arguments
+        for program, *arguments in [process.info["cmdline"] or [""]]  # a zombie has none
+        if program.endswith(programs) and places.intersection(arguments)
     }
     return [pid for pid, parent in found.items() if parent not in found]
 
 
 def nothing_runs(data_dir: Path) -> bool:
-    return not guards(data_dir) and not postmasters(data_dir)
+    return not guards(data_dir) and not servers(data_dir)
 
 
 async def eventually(condition: Callable[[], object]) -> None:
@@ -120,6 +155,35 @@ async def query(url: str, *statements: str) -> Any:
     finally:
         await connection.close()
     return values[-1]
+
+
+def connected(url: str) -> AbstractAsyncContextManager[Any]:
+    return (
+        client(url, single_connection_client=True)
+        if url.startswith("redis:")
+        else asyncpg.create_pool(url, min_size=1)
+    )
+
+
+async def put(where: str | Server, name: str, number: int) -> None:
+    url = url_of(where)
+    if url.startswith("redis:"):
+        async with client(url) as redis:
+            await redis.set(name, number)
+    else:
+        await query(
+            url,
+            "CREATE TABLE IF NOT EXISTS kept (name text PRIMARY KEY, number int)",
+            f"INSERT INTO kept VALUES ('{name}', {number}) ON CONFLICT (name) DO UPDATE SET number = {number}",
+        )
+
+
+async def get(where: str | Server, name: str) -> int:
+    url = url_of(where)
+    if url.startswith("redis:"):
+        async with client(url) as redis:
+            return int(await redis.get(name) or 0)
+    return int(await query(url, f"SELECT number FROM kept WHERE name = '{name}'"))
 
 
 def mode(path: Path) -> int:

@@ -27,10 +27,20 @@ class Home:
         self.cluster, self.data, self.log = path / "cluster", path / "cluster/data", path / "server.log"
         self.users, self.guard, self.server = path / "users.lock", path / "guard.lock", path / "server.lock"
 
+    @property
+    def password(self) -> str:
+        return (self.cluster / "password").read_text(encoding="ascii")
+
+    def give(self, path: Path) -> None:
+        """Makes it the server's user's."""
+        if self.account:
+            os.chown(path, self.account["user"], self.account["group"], follow_symlinks=False)
+
     async def run(self, *command: str, **options: Any) -> None:
         """Runs a program that writes to the log, away from the terminal and from the caller's settings."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
         self.log.touch(0o600)
+        self.give(self.log)
         with self.log.open("ab") as log:
             options |= {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
             process: subprocess.Popen[Any] = subprocess.Popen(  # noqa: ASYNC220, S603 - the package's own
@@ -66,7 +76,7 @@ def _account(cluster: Path) -> dict[str, Any]:
     found, me = cluster.stat() if cluster.exists() else None, os.geteuid()
     if found and (found.st_uid == 0 or me not in {0, found.st_uid}):
         raise EmbeddedServerError(
-            f"{cluster} belongs to user {found.st_uid}, this is user {me}; PostgreSQL reads only its own user's "
+            f"{cluster} belongs to user {found.st_uid}, this is user {me}; a server reads only its own user's "
             "data and never root's. Run as that user, or `chown -R` the folder to this one (as root, to nobody)."
         )
     if me != 0:

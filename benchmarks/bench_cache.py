@@ -2,8 +2,8 @@
 
 Run: `.venv/bin/python benchmarks/bench_cache.py`. A person with 3 accounts and 30,000 transactions asks each query
 as the REST API does, rendered as JSON, one at a time and 8 at once: without a cache, and with the answer kept.
-Both go through the whole pipeline. CPU is that of this process, PostgreSQL and Valkey together; a gain is the ratio
-of without to with. `*` marks what Dashtam keeps. Then, 10,000 times, a change and a read: how often that is stale.
+Both go through the whole pipeline. CPU is that of this process, PostgreSQL and Valkey together; a gain is without
+over with. `*` marks what Dashtam keeps. Then, 10,000 times, a change and a read: how often that is stale.
 """
 
 import asyncio

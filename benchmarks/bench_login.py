@@ -22,6 +22,7 @@ import dashtam_embedded
 from dashtam_core import Actor, Dashtam, Settings, UnavailableError, provide
 from dashtam_core.audit import PersonalVault
 from dashtam_core.identity import (
+    Allowance,
     Argon2Hasher,
     Claims,
     Credential,
@@ -48,9 +49,9 @@ CLIENTS = 64
 class Unlimited:
     """Lets everything pass: what is measured here is what comes after the limits."""
 
-    async def take(self, wanted: Mapping[str, Rate], /) -> float:
+    async def take(self, wanted: Mapping[str, Rate], /) -> Allowance:
         assert wanted
-        return 0.0
+        return Allowance(0.0)
 
 
 @asynccontextmanager

@@ -195,8 +195,11 @@ async def held(who: Resident) -> dict[str, Any]:
 
 @cache
 def application(trusted_proxies: str = "") -> FastAPI:
-    """The service's application, made once for all tests: whose Dashtam it asks is in its state."""
-    return create_app(ServiceSettings(trusted_proxies=trusted_proxies))
+    """The service's application, made once for all tests: whose Dashtam it asks is in its state.
+
+    It takes as many requests as come: many tests are about other limits.
+    """
+    return create_app(ServiceSettings(trusted_proxies=trusted_proxies, rate_limit=0))
 
 
 @asynccontextmanager

@@ -128,7 +128,9 @@ async def test_an_application_that_opens_dashtam_itself_has_them_once(monkeypatc
         assert "/v1/goals/{amount}" not in app.openapi()["paths"]
         app.openapi_schema = None
         async with app.router.lifespan_context(app), client_of(app) as nobody:
-            problem(await nobody.post("/v1/goals/7"), 401, "unauthenticated")
+            answer = await nobody.post("/v1/goals/7")
+            problem(answer, 401, "unauthenticated")
+            assert "ratelimit" in answer.headers
             assert len(app.routes) == own + 1
             assert "/v1/goals/{amount}" in app.openapi()["paths"]
         app.openapi_schema = None

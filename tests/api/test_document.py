@@ -18,75 +18,82 @@ from dashtam_fastapi._problems import ProblemDocument
 from dashtam_fastapi._transactions import TransactionPage
 
 OPERATIONS = {
-    ("post", "/v1/imports"): ("import_statement", {200, 201, 400, 401, 403, 409, 413, 415, 422, 500, 503}),
+    ("post", "/v1/imports"): ("import_statement", {200, 201, 400, 401, 403, 409, 413, 415, 422, 429, 500, 503}),
     ("post", "/v1/imports/{import_id}/readings"): (
         "read_again",
-        {200, 401, 403, 404, 409, 413, 415, 422, 500, 503},
+        {200, 401, 403, 404, 409, 413, 415, 422, 429, 500, 503},
     ),
-    ("get", "/v1/exports"): ("export_transactions", {200, 401, 403, 404, 422, 500, 503}),
-    ("get", "/v1/imports/{import_id}"): ("get_import", {200, 401, 403, 404, 422, 500, 503}),
-    ("get", "/v1/accounts"): ("list_accounts", {200, 401, 403, 422, 500, 503}),
-    ("get", "/v1/accounts/{account_id}"): ("get_account", {200, 401, 403, 404, 422, 500, 503}),
-    ("get", "/v1/transactions"): ("list_transactions", {200, 401, 403, 404, 422, 500, 503}),
-    ("get", "/v1/transactions/{transaction_id}"): ("get_transaction", {200, 401, 403, 404, 422, 500, 503}),
+    ("get", "/v1/exports"): ("export_transactions", {200, 401, 403, 404, 422, 429, 500, 503}),
+    ("get", "/v1/imports/{import_id}"): ("get_import", {200, 401, 403, 404, 422, 429, 500, 503}),
+    ("get", "/v1/accounts"): ("list_accounts", {200, 401, 403, 422, 429, 500, 503}),
+    ("get", "/v1/accounts/{account_id}"): ("get_account", {200, 401, 403, 404, 422, 429, 500, 503}),
+    ("get", "/v1/transactions"): ("list_transactions", {200, 401, 403, 404, 422, 429, 500, 503}),
+    ("get", "/v1/transactions/{transaction_id}"): ("get_transaction", {200, 401, 403, 404, 422, 429, 500, 503}),
     ("put", "/v1/transactions/{transaction_id}/annotation"): (
         "annotate_transaction",
-        {200, 401, 403, 404, 409, 413, 415, 422, 500, 503},
+        {200, 401, 403, 404, 409, 413, 415, 422, 429, 500, 503},
     ),
     ("delete", "/v1/transactions/{transaction_id}/annotation"): (
         "clear_annotation",
-        {204, 401, 403, 404, 409, 422, 500, 503},
+        {204, 401, 403, 404, 409, 422, 429, 500, 503},
     ),
-    ("get", "/v1/accounts/{account_id}/balances"): ("list_balances", {200, 401, 403, 404, 422, 500, 503}),
-    ("get", "/v1/accounts/{account_id}/holdings"): ("list_holdings", {200, 401, 403, 404, 422, 500, 503}),
-    ("get", "/v1/transfers"): ("list_transfers", {200, 401, 403, 422, 500, 503}),
+    ("get", "/v1/accounts/{account_id}/balances"): ("list_balances", {200, 401, 403, 404, 422, 429, 500, 503}),
+    ("get", "/v1/accounts/{account_id}/holdings"): ("list_holdings", {200, 401, 403, 404, 422, 429, 500, 503}),
+    ("get", "/v1/transfers"): ("list_transfers", {200, 401, 403, 422, 429, 500, 503}),
     ("put", "/v1/transfers/{first_id}/{second_id}"): (
         "decide_transfer",
-        {204, 401, 403, 404, 409, 413, 415, 422, 500, 503},
+        {204, 401, 403, 404, 409, 413, 415, 422, 429, 500, 503},
     ),
     ("delete", "/v1/transfers/{first_id}/{second_id}"): (
         "forget_transfer",
-        {204, 401, 403, 404, 409, 422, 500, 503},
+        {204, 401, 403, 404, 409, 422, 429, 500, 503},
     ),
-    ("get", "/v1/duplicates"): ("list_duplicates", {200, 401, 403, 422, 500, 503}),
+    ("get", "/v1/duplicates"): ("list_duplicates", {200, 401, 403, 422, 429, 500, 503}),
     ("put", "/v1/duplicates/{first_id}/{second_id}"): (
         "decide_duplicate",
-        {204, 401, 403, 404, 409, 413, 415, 422, 500, 503},
+        {204, 401, 403, 404, 409, 413, 415, 422, 429, 500, 503},
     ),
     ("delete", "/v1/duplicates/{first_id}/{second_id}"): (
         "forget_duplicate",
-        {204, 401, 403, 404, 409, 422, 500, 503},
+        {204, 401, 403, 404, 409, 422, 429, 500, 503},
     ),
-    ("get", "/v1/users/me"): ("get_my_user", {200, 401, 403, 404, 422, 500, 503}),
-    ("delete", "/v1/users/me"): ("erase_user", {204, 401, 403, 422, 500, 503}),
-    ("get", "/v1/users/me/export"): ("export_user", {200, 401, 403, 422, 500, 503}),
+    ("get", "/v1/users/me"): ("get_my_user", {200, 401, 403, 404, 422, 429, 500, 503}),
+    ("delete", "/v1/users/me"): ("erase_user", {204, 401, 403, 422, 429, 500, 503}),
+    ("get", "/v1/users/me/export"): ("export_user", {200, 401, 403, 422, 429, 500, 503}),
     ("put", "/v1/users/me/email"): ("change_email", {202, 401, 403, 404, 409, 413, 415, 422, 429, 500, 503}),
     ("put", "/v1/users/me/password"): ("change_password", {204, 401, 403, 413, 415, 422, 429, 500, 503}),
-    ("post", "/v1/users/me/deactivation"): ("deactivate_user", {204, 401, 403, 404, 422, 500, 503}),
-    ("get", "/v1/sessions"): ("list_sessions", {200, 401, 403, 422, 500, 503}),
-    ("delete", "/v1/sessions"): ("end_all_sessions", {204, 401, 403, 409, 422, 500, 503}),
+    ("post", "/v1/users/me/deactivation"): ("deactivate_user", {204, 401, 403, 404, 422, 429, 500, 503}),
+    ("get", "/v1/sessions"): ("list_sessions", {200, 401, 403, 422, 429, 500, 503}),
+    ("delete", "/v1/sessions"): ("end_all_sessions", {204, 401, 403, 409, 422, 429, 500, 503}),
     ("post", "/v1/sessions"): ("log_in", {201, 401, 403, 413, 415, 422, 429, 500, 503}),
-    ("delete", "/v1/sessions/{session_id}"): ("end_sessions", {204, 401, 403, 404, 409, 422, 500, 503}),
-    ("get", "/v1/factors"): ("list_factors", {200, 401, 403, 422, 500, 503}),
-    ("post", "/v1/factors"): ("enroll_factor", {201, 401, 403, 404, 409, 422, 500, 503}),
+    ("delete", "/v1/sessions/{session_id}"): ("end_sessions", {204, 401, 403, 404, 409, 422, 429, 500, 503}),
+    ("get", "/v1/factors"): ("list_factors", {200, 401, 403, 422, 429, 500, 503}),
+    ("post", "/v1/factors"): ("enroll_factor", {201, 401, 403, 404, 409, 422, 429, 500, 503}),
     ("post", "/v1/factors/{factor_id}/confirmation"): (
         "confirm_factor",
         {200, 401, 403, 404, 413, 415, 422, 429, 500, 503},
     ),
-    ("delete", "/v1/factors/{factor_id}"): ("remove_factor", {204, 401, 403, 404, 409, 422, 500, 503}),
-    ("get", "/v1/api-tokens"): ("list_api_tokens", {200, 401, 403, 422, 500, 503}),
-    ("post", "/v1/api-tokens"): ("create_api_token", {201, 401, 403, 409, 413, 415, 422, 500, 503}),
-    ("delete", "/v1/api-tokens/{token_id}"): ("revoke_api_token", {204, 401, 403, 404, 409, 422, 500, 503}),
-    ("get", "/v1/admin/users"): ("list_users", {200, 401, 403, 422, 500, 503}),
-    ("post", "/v1/admin/users"): ("create_user", {201, 401, 403, 409, 413, 415, 422, 500, 503}),
-    ("patch", "/v1/admin/users/{user_id}"): ("change_user", {200, 401, 403, 404, 409, 413, 415, 422, 500, 503}),
-    ("delete", "/v1/admin/users/{user_id}/tokens"): ("revoke_tokens", {204, 401, 403, 404, 409, 422, 500, 503}),
-    ("delete", "/v1/admin/tokens"): ("revoke_all_tokens", {204, 401, 403, 409, 422, 500, 503}),
+    ("delete", "/v1/factors/{factor_id}"): ("remove_factor", {204, 401, 403, 404, 409, 422, 429, 500, 503}),
+    ("get", "/v1/api-tokens"): ("list_api_tokens", {200, 401, 403, 422, 429, 500, 503}),
+    ("post", "/v1/api-tokens"): ("create_api_token", {201, 401, 403, 409, 413, 415, 422, 429, 500, 503}),
+    ("delete", "/v1/api-tokens/{token_id}"): ("revoke_api_token", {204, 401, 403, 404, 409, 422, 429, 500, 503}),
+    ("get", "/v1/admin/users"): ("list_users", {200, 401, 403, 422, 429, 500, 503}),
+    ("post", "/v1/admin/users"): ("create_user", {201, 401, 403, 409, 413, 415, 422, 429, 500, 503}),
+    ("patch", "/v1/admin/users/{user_id}"): (
+        "change_user",
+        {200, 401, 403, 404, 409, 413, 415, 422, 429, 500, 503},
+    ),
+    ("delete", "/v1/admin/users/{user_id}/tokens"): (
+        "revoke_tokens",
+        {204, 401, 403, 404, 409, 422, 429, 500, 503},
+    ),
+    ("delete", "/v1/admin/tokens"): ("revoke_all_tokens", {204, 401, 403, 409, 422, 429, 500, 503}),
     ("post", "/v1/users"): ("register_user", {202, 401, 403, 413, 415, 422, 429, 500, 503}),
     ("post", "/v1/email-verifications"): ("verify_email", {204, 401, 403, 409, 413, 415, 422, 429, 500, 503}),
-    ("put", "/v1/password-resets"): ("reset_password", {204, 401, 403, 413, 415, 422, 500, 503}),
+    ("put", "/v1/password-resets"): ("reset_password", {204, 401, 403, 413, 415, 422, 429, 500, 503}),
     ("post", "/v1/password-resets"): ("request_password_reset", {202, 401, 403, 413, 415, 422, 429, 500, 503}),
-    ("post", "/v1/tokens"): ("refresh_session", {200, 401, 403, 413, 415, 422, 500, 503}),
+    ("post", "/v1/tokens"): ("refresh_session", {200, 401, 403, 413, 415, 422, 429, 500, 503}),
+    ("get", "/v1/events"): ("listen", {200, 401, 403, 422, 429, 500, 503}),
     ("get", "/health/live"): ("live", {200}),
     ("get", "/health/ready"): ("ready", {200, 503}),
 }
@@ -157,9 +164,10 @@ def test_what_changes_something_takes_an_idempotency_key(document: dict[str, Any
     for (method, _), operation in _operations(document).items():
         kept = method != "get" and operation["operationId"] not in NOT_KEPT
         named = [each for each in operation.get("parameters", []) if each["in"] == "header"]
-        assert [each["name"] for each in named] == (["Idempotency-Key"] if kept else [])
+        own = ["Last-Event-ID"] if operation["operationId"] == "listen" else []
+        assert [each["name"] for each in named] == (["Idempotency-Key"] if kept else own)
         assert not any(each["required"] for each in named)
-        assert "409" in operation["responses"] or not named
+        assert "409" in operation["responses"] or not kept
 
 
 async def test_every_operation_refuses_a_parameter_it_does_not_have(ann: Person) -> None:

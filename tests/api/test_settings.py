@@ -38,6 +38,7 @@ def test_the_environment_comes_before_the_file(monkeypatch: pytest.MonkeyPatch) 
         ("DASHTAM_PORT", "65536"),
         ("DASHTAM_PORT", "http"),
         ("DASHTAM_IMPORT_MAX_BYTES", "64MB"),
+        ("DASHTAM_RATE_LIMIT", "-1"),
     ],
 )
 def test_a_wrong_value_is_one_line_that_names_its_variable(

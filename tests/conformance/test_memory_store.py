@@ -98,7 +98,7 @@ def test_a_rate_holds_over_any_time(rates: list[Rate], steps: list[tuple[int, se
     limiter, let_in = MemoryRateLimiter(clock), dict[str, list[datetime]]()
 
     async def take(keys: set[int]) -> float:
-        wait = await limiter.take({str(key): rates[key] for key in keys})
+        wait = (await limiter.take({str(key): rates[key] for key in keys})).wait
         for key in () if wait else keys:
             let_in.setdefault(str(key), []).append(clock.now())
         return wait
@@ -124,7 +124,7 @@ async def test_keys_that_have_room_again_are_forgotten() -> None:
     clock = FixedClock()
     limiter = MemoryRateLimiter(clock)
     for number in range(5_000):
-        assert await limiter.take({str(number): Rate(1, 1.0), "held": Rate(5_000, 3600.0)}) == 0.0
+        assert (await limiter.take({str(number): Rate(1, 1.0), "held": Rate(5_000, 3600.0)})).wait == 0.0
         clock.advance(timedelta(seconds=1))
     assert len(limiter.until) <= 1_000
-    assert await limiter.take({"held": Rate(1, 3600.0)}) > 0
+    assert (await limiter.take({"held": Rate(1, 3600.0)})).wait > 0

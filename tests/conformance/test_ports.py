@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,18 +13,25 @@ from dashtam_core.identity import Keyring, MasterKey, RateLimiter
 from dashtam_core.kernel import Clock, Subject, SystemClock
 from dashtam_core.memory import (
     FixedClock,
+    MemoryCache,
     MemoryEventBus,
+    MemoryEventStream,
+    MemoryLocks,
     MemoryProvider,
     MemoryRateLimiter,
     MemoryStore,
     MemoryVault,
 )
+from dashtam_core.messaging import Cache, EventStream, Locks
 from dashtam_core.store import Capability, Store
 from dashtam_core.testing import (
+    CacheConformance,
     ClockConformance,
     Counts,
     EventBusConformance,
+    EventStreamConformance,
     KeyringConformance,
+    LocksConformance,
     PersonalVaultConformance,
     ProviderConformance,
     RateLimiterConformance,
@@ -53,6 +61,32 @@ class TestMemoryEventBus(EventBusConformance):
     @pytest.fixture
     def make_bus(self) -> type[MemoryEventBus]:
         return MemoryEventBus
+
+
+class TestMemoryCache(CacheConformance):
+    @pytest.fixture
+    def cache(self) -> Cache:
+        return MemoryCache()
+
+
+class TestMemoryLocks(LocksConformance):
+    @pytest.fixture
+    def locks(self) -> Locks:
+        return MemoryLocks()
+
+
+class TestMemoryEventStream(EventStreamConformance):
+    @pytest.fixture
+    def make_stream(self) -> Callable[..., EventStream]:
+        made = list[MemoryEventStream]()
+
+        def make(**options: Any) -> EventStream:
+            """One for all who are in this process."""
+            if not made:
+                made.append(MemoryEventStream(**options))
+            return made[0]
+
+        return make
 
 
 class TestMemoryVault(PersonalVaultConformance):

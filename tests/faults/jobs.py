@@ -5,12 +5,14 @@ import os
 import signal
 from functools import partial
 from itertools import count
+from pathlib import Path
 from typing import Any, Final
 
 import attrs
 
 import dashtam_postgres
 from dashtam_core.messaging import Answer, Call, DurableSubscription, Next, chain
+from faults.spreading import Tally, spreading
 from faults.world import INSIDE, Called, application, marked, raw
 
 HEARD: Final = (
@@ -55,6 +57,12 @@ async def relay(url: str, deliveries: int, seconds: float) -> None:
         dashtam_postgres.open_store(url) as store,
         application(store, workers=True, subscriptions=subscriptions(deliveries, seconds)),
     ):
+        await asyncio.Event().wait()
+
+
+async def spread(url: str, bus: str, folder: str) -> None:
+    """Hears of what comes through the stream, until it is killed."""
+    async with spreading(url, bus, Tally(Path(folder)), pool=10, workers=True):
         await asyncio.Event().wait()
 
 

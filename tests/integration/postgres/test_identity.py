@@ -198,7 +198,7 @@ async def test_maintenance_clears_what_has_had_its_day(store: PostgresStore, dat
     ended = credential(SESSION, "2", expires_at=now - day)
     await add(store, ANN, ended, credential(TOKEN, "2", session_id=ended.credential_id))
     await add(store, ANN, credential(API, "3", expires_at=now - hours))
-    assert await store.limits.take({"brief": Rate(1, 0.001), "long": Rate(1, 3600.0)}) == 0.0
+    assert (await store.limits.take({"brief": Rate(1, 0.001), "long": Rate(1, 3600.0)})).wait == 0.0
     await asyncio.gather(*(store.maintain() for _ in range(3)))
     for person, left in ((old, [0, 0, 0, 0]), (new, [1, 1, 1, 1]), (ANN, [1, 1, 2, 1])):
         told = await ask(store, person, lambda unit: unit.people.export())
@@ -206,7 +206,7 @@ async def test_maintenance_clears_what_has_had_its_day(store: PostgresStore, dat
     assert await ask(store, ANN, has) == ["x@x.org", "", "", "13"]
     async with acting(database, OWNER) as owner:
         assert await owner.fetchval("SELECT count(*) FROM rate_limit") == 1
-    assert await store.limits.take({"long": Rate(1, 3600.0)}) > 3000
+    assert (await store.limits.take({"long": Rate(1, 3600.0)})).wait > 3000
 
 
 # -- limits ------------------------------------------------------------------------------------------------------
@@ -214,9 +214,9 @@ async def test_maintenance_clears_what_has_had_its_day(store: PostgresStore, dat
 
 async def test_limits_are_those_of_all_processes_and_name_nobody(store: PostgresStore, database: Database) -> None:
     """What one process counted another finds; the table tells neither addresses nor people."""
-    assert await store.limits.take({"login@192.0.2.7": Rate(1, 3600.0)}) == 0.0
+    assert (await store.limits.take({"login@192.0.2.7": Rate(1, 3600.0)})).wait == 0.0
     async with dashtam_postgres.open_store(database.app_url) as other:
-        assert await other.limits.take({"login@192.0.2.7": Rate(1, 3600.0)}) > 0
+        assert (await other.limits.take({"login@192.0.2.7": Rate(1, 3600.0)})).wait > 0
     async with acting(database, OWNER) as owner:
         (kept,) = await owner.fetch("SELECT key FROM rate_limit")
         assert "192" not in kept["key"]
@@ -226,8 +226,8 @@ async def test_limits_are_those_of_all_processes_and_name_nobody(store: Postgres
 async def test_a_refused_attempt_leaves_nothing(store: PostgresStore, database: Database) -> None:
     """A key that was only asked for beside a full one is not kept."""
     rate = Rate(1, 3600.0)
-    assert await store.limits.take({"full": rate}) == 0.0
-    assert await store.limits.take({"full": rate, "free": rate}) > 0
+    assert (await store.limits.take({"full": rate})).wait == 0.0
+    assert (await store.limits.take({"full": rate, "free": rate})).wait > 0
     async with acting(database, OWNER) as owner:
         assert await owner.fetchval("SELECT count(*) FROM rate_limit") == 1
 
@@ -244,7 +244,7 @@ async def test_where_the_database_does_not_answer_nothing_may_happen(
             with pytest.raises(UnavailableError) as refused:
                 await broken.limits.take({"a": Rate(1, 1.0)})
             assert refused.value.code is UnavailableCode.STORE_UNREACHABLE
-    assert await store.limits.take({"a": Rate(1, 1.0)}) == 0.0
+    assert (await store.limits.take({"a": Rate(1, 1.0)})).wait == 0.0
 
 
 # -- upgrading ---------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ import asyncio
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
@@ -55,12 +56,12 @@ async def full(url: str) -> AsyncGenerator[None]:
 class Proxy:
     """A line on loopback to a server: slow by `delay` seconds for each chunk, hanging or cut.
 
-    It forwards 64 KiB at a time and takes no more from one end than the other accepts.
+    It forwards 64 KiB at a time and takes no more from one end than the other accepts. With `tls` it is encrypted.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, tls: ssl.SSLContext | None = None) -> None:
         self.delay = 0.0
-        self._to = urlsplit(url)
+        self._to, self._tls = urlsplit(url), tls
         self._flows = asyncio.Event()
         self._connections: set[asyncio.Task[None]] = set()
         self._listening: asyncio.Server | None = None
@@ -73,7 +74,8 @@ class Proxy:
     def url(self) -> str:
         """The server's, by way of this line."""
         port = self._port.getsockname()[1]
-        return self._to._replace(netloc=self._to.netloc.replace(f":{self._to.port}", f":{port}")).geturl()
+        there = self._to._replace(netloc=self._to.netloc.replace(f":{self._to.port}", f":{port}"))
+        return there._replace(scheme="rediss" if self._tls else "redis").geturl()
 
     async def __aenter__(self) -> Self:
         await self.mend()
@@ -101,7 +103,9 @@ class Proxy:
         self._flows.set()
         if self._listening is None:
             _, port = self._port.getsockname()
-            self._listening = await asyncio.start_server(self._accept, "127.0.0.1", port, reuse_port=True)
+            self._listening = await asyncio.start_server(
+                self._accept, "127.0.0.1", port, reuse_port=True, ssl=self._tls
+            )
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = asyncio.create_task(self._connect(reader, writer))
@@ -112,7 +116,10 @@ class Proxy:
         try:
             with suppress(OSError):  # the server is gone, and so is this connection
                 its_reader, its_writer = await asyncio.open_connection(self._to.hostname, self._to.port)
-                await asyncio.gather(self._forward(reader, its_writer), self._forward(its_reader, writer))
+                try:
+                    await asyncio.gather(self._forward(reader, its_writer), self._forward(its_reader, writer))
+                finally:
+                    its_writer.transport.abort()
         finally:
             writer.transport.abort()
 

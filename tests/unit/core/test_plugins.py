@@ -30,7 +30,7 @@ from dashtam_core.connections import ProviderCode, SyncAccounts
 from dashtam_core.container import Binding
 from dashtam_core.identity import ACCOUNTS_READ, ExternalSubject
 from dashtam_core.kernel import Clock, Permission, Subject, UnavailableCode
-from dashtam_core.memory import open_memory_store
+from dashtam_core.memory import open_memory_shared, open_memory_store, open_memory_stream
 from dashtam_core.messaging import DomainEvent, EventBus, Query, Refused
 from dashtam_core.plugins import PluginReport, Plugins, _hooks
 from dashtam_core.testing.samples import LinesPlugin, LinesReader, lines
@@ -148,12 +148,15 @@ LEDGER = provide(Ledger).by(Ledger)
 HERE = __name__
 ANSWERS: dict[str, tuple[Any, str]] = {
     "dashtam_stores": ({"One": open_memory_store}, "store one"),
+    "dashtam_caches": ({"One": open_memory_shared}, "cache one"),
+    "dashtam_streams": ({"One": open_memory_stream}, "stream one"),
     "dashtam_readers": ([LinesReader()], "reader lines"),
     "dashtam_writers": ([Words()], "writer words"),
     "dashtam_providers": ([Feed()], "provider feed"),
     "dashtam_routes": ([Goal.handled_by(Answering)], f"route {HERE}.Goal"),
     "dashtam_bindings": ([LEDGER], f"binding {HERE}.Ledger"),
     "dashtam_subscriptions": ([Mine.Noted.heard_by(hear)], f"subscription hear to {HERE}.Mine.Noted"),
+    "dashtam_events": ([Mine.Noted], f"event {HERE}.Mine.Noted"),
     "dashtam_commands": ({"hello": adder}, "command hello"),
     "dashtam_routers": ({"/goals/": adder}, "router goals"),
 }
@@ -219,12 +222,19 @@ async def test_what_a_hook_answers_is_used(hook: str) -> None:
         assert (found.provides, found.problems, found.active) == ((said,), (), True)
         used: dict[str, Callable[[], bool]] = {
             "dashtam_stores": lambda: dashtam.plugins.stores["one"] is open_memory_store,
+            "dashtam_caches": lambda: hasattr(
+                dashtam.plugins.open_shared(Settings(cache_url="one:")), "__aenter__"
+            ),
+            "dashtam_streams": lambda: hasattr(
+                dashtam.plugins.open_stream(Settings(bus_url="one:")), "__aenter__"
+            ),
             "dashtam_readers": lambda: names(dashtam.plugins) == ["lines"],
             "dashtam_writers": lambda: [each.name for each in dashtam.plugins.writers] == ["words"],
             "dashtam_providers": lambda: dashtam.plugins.providers == {"feed": answer[0]},
             "dashtam_routes": lambda: Goal in dashtam._paths,
             "dashtam_bindings": lambda: dashtam.container.get(Ledger).number == 7,
             "dashtam_subscriptions": lambda: dashtam.plugins.subscriptions == answer,
+            "dashtam_events": lambda: dashtam.plugins.events == answer,
             "dashtam_commands": lambda: dashtam.plugins.commands == {"hello": adder},
             "dashtam_routers": lambda: [*dashtam.plugins.routers] == ["goals"],
         }
@@ -271,6 +281,7 @@ CONTESTED: list[tuple[str, Any, Any, str]] = [
         [THEIR_GOAL],
         f"the route 'goal' is claimed by a ({HERE}.Mine.Goal) and by b ({HERE}.Theirs",
     ),
+    ("events", [Mine.Noted], [Theirs.Noted], f"the event 'Noted' is claimed by a ({HERE}.Mine.Noted) and by b"),
     ("subscriptions", [MAIL], [MAIL], "the subscription 'mail to Noted' is claimed by a (mail to "),
     (
         "subscriptions",
@@ -326,6 +337,8 @@ async def test_who_uses_a_contested_name_is_told(install: Callable[..., Settings
 
 RESERVED: list[tuple[str, Any, str]] = [
     ("stores", {"Memory": open_memory_store}, "the store 'memory'"),
+    ("caches", {"Memory": open_memory_shared}, "the cache 'memory'"),
+    ("streams", {"Memory": open_memory_stream}, "the stream 'memory'"),
     ("commands", {"import": adder}, "the command 'import'"),
     ("routes", [Mine.SyncAccounts.handled_by(Answering)], "the route 'sync_accounts'"),
     ("bindings", [Binding(Clock, object)], "the binding 'dashtam_core.kernel._clock.Clock'"),
@@ -416,7 +429,7 @@ class Wrong:
     ("odd", "words"),
     [
         (Misspelled(), "dashtam_reeders is no hook of Dashtam: did you mean dashtam_readers?"),
-        (Unheard(), "quack is no hook of Dashtam: did you mean dashtam_bindings or dashtam_commands or "),
+        (Unheard(), "quack is no hook of Dashtam: did you mean dashtam_bindings or dashtam_caches or "),
         (Wrong(), r"hook 'dashtam_readers' .*\{'directory'\}"),
     ],
 )
@@ -554,7 +567,7 @@ def test_a_plugin_of_two_distributions_is_nobodys(install: Callable[..., Setting
     for (why,) in both.values():
         assert re.match("contested: (theirs and others|others and theirs) have a plugin of this name", why)
     mine, taken = [each for each in found.reports if each.name == "memory"]
-    assert (mine.provides, taken.provides) == (("store memory",), ())
+    assert (mine.provides, taken.provides) == (("cache memory", "store memory", "stream memory"), ())
     assert taken.problems[0].startswith("contested: theirs and dashtam-core have")
 
 

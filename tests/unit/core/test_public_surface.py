@@ -17,12 +17,13 @@ PUBLIC: dict[str, str] = {
         "map_failure map_success new_id new_ids"
     ),
     "dashtam_core.messaging": (
-        "EVENTS_MANAGE KEPT_FOR ROUTES Answer Answers BusClosedError Call Command DeadLetter Deliveries "
-        "Delivery DomainEvent DurableSubscription Effect EventBus ForgetSubscriber Handler Handover "
-        "KeptAnswer KeyState ListDeadLetters LogContext Message Next Notes Outbox OutboxLag Outgoing "
-        "PreparedAnswer PreparingHandler Publish Query RefusalCode Refused Relay RetryDeadLetters Route Stage "
-        "StoredEvent Subscription UnitOfWork chain dump_json earlier_answer emit error_code idempotent load_json "
-        "prepare register_json settle transaction"
+        "EVENTS_MANAGE KEPT_FOR KEPT_SECONDS ROUTES STREAM Answer Answers BusClosedError Cache Call Category "
+        "Command DeadLetter Deliveries Delivery DomainEvent DurableSubscription Effect Entry EventBus "
+        "EventStream ForgetSubscriber Handler Handover KeptAnswer KeyState Lease ListDeadLetters Listener Live "
+        "Locks LogContext Message Next Notes Outbox OutboxLag Outgoing PreparedAnswer PreparingHandler Publish "
+        "Query QueryCache RefusalCode Refused Relay Rendering RetryDeadLetters Route Stage StoredEvent "
+        "Subscription UnitOfWork WireEvent chain dump_json earlier_answer emit error_code idempotent load_json "
+        "prepare register_json settle transaction wire_type"
     ),
     "dashtam_core.audit": (
         "AUDIT_READ RETIRE_ACTION ROUTES Attempt AttemptId AuditCode AuditEntry AuditLog AuditRecorder "
@@ -34,28 +35,27 @@ PUBLIC: dict[str, str] = {
         "log_records open_checkpoint verify_consistency verify_export verify_inclusion write_export"
     ),
     "dashtam_core.identity": (
-        "ACCOUNTS_READ ACCOUNTS_WRITE KEYS_ROTATE OPERATOR OWNER PROFILE_READ PROFILE_WRITE ROUTES "
-        "SESSIONS_WRITE TOKENS_WRITE USERS_ERASE USERS_MANAGE ApiTokenView Argon2Hasher Authenticate "
-        "Authorize ChangeEmail ChangePassword ChangeUser Claims ConfirmFactor CreateApiToken CreateUser "
-        "Credential CredentialId CredentialKind Credentials DeactivateUser Ed25519AccessTokens EmailAddress "
-        "EmailChanged EndSessions EnrollFactor EraseUser ExportUser ExternalSubject FactorChanged "
-        "FactorSecret FactorView GetMyUser IdentityCode IdentityRefused Keyring ListApiTokens ListFactors "
-        "ListSessions ListUsers LogIn Mail Mailer Mailing MasterKey NewApiToken PasswordChanged "
-        "PasswordHasher People PeopleUnit Rate RateLimiter RefreshSession RefreshTokenReplayed RegisterUser "
-        "RemoveFactor "
-        "RequestPasswordReset ResetPassword RetireKeys RevokeApiToken RevokeTokens Role RootKeys RotateKey "
-        "SessionTokens SessionView SmtpMailer Unproven User UserErased UserRegistered UserStatus "
-        "UserStatusChanged Users Verdict VerifyEmail bindings forgetting open_root"
+        "ACCOUNTS_READ ACCOUNTS_WRITE EVENTS FOLLOWING KEYS_ROTATE OPERATOR OWNER PROFILE_READ PROFILE_WRITE "
+        "ROUTES SESSIONS_WRITE TOKENS_WRITE USERS_ERASE USERS_MANAGE Allowance ApiTokenView Argon2Hasher "
+        "Authenticate Authorize ChangeEmail ChangePassword ChangeUser Claims ConfirmFactor CreateApiToken "
+        "CreateUser Credential CredentialId CredentialKind Credentials DeactivateUser Ed25519AccessTokens "
+        "EmailAddress EmailChanged EndSessions EnrollFactor EraseUser ExportUser ExternalSubject FactorChanged "
+        "FactorSecret FactorView FollowAccounts FollowSecurity GetMyUser IdentityCode IdentityRefused Keyring "
+        "ListApiTokens ListFactors ListSessions ListUsers LogIn Mail Mailer Mailing MasterKey NewApiToken "
+        "PasswordChanged PasswordHasher People PeopleUnit Rate RateLimiter RefreshSession RefreshTokenReplayed "
+        "RegisterUser RemoveFactor RequestPasswordReset ResetPassword RetireKeys RevokeApiToken RevokeTokens "
+        "Role RootKeys RotateKey SessionTokens SessionView SmtpMailer Unproven User UserErased UserRegistered "
+        "UserStatus UserStatusChanged Users Verdict VerifyEmail bindings forgetting network open_root"
     ),
     "dashtam_core.accounts": (
-        "DEFAULT_LIMIT FILE_PROVIDER KEY_BYTES MAX_LIMIT MORE ROUTES Account AccountBatch AccountData "
+        "DEFAULT_LIMIT EVENTS FILE_PROVIDER KEY_BYTES MAX_LIMIT MORE ROUTES Account AccountBatch AccountData "
         "AccountId AccountImport AccountImportView AccountOverview AccountStatus AccountType AccountView "
-        "Accounts AccountsCode AccountsRefused AnnotateTransaction Annotation AnnotationView Arithmetic "
-        "Balance BalanceData BalanceKind BalanceOrigin BalanceType BalanceView ClearAnnotation Counterparty "
-        "DocumentId Documents Export ExportTransactions ExportedAccount GetAccount GetImport GetTransaction "
-        "Holding HoldingData HoldingView ImportCode ImportDocument ImportFailed ImportReport ImportStatement "
-        "ImportView Ingestion InvestmentAction InvestmentDetail KeyedTransaction ListAccounts ListBalances "
-        "ListHoldings ListTransactions Paging PreparedAccount ProfiledReader ReadDocument Reading "
+        "Accounts AccountsCode AccountsRefused AnnotateTransaction Annotation AnnotationView Arithmetic Balance "
+        "BalanceData BalanceKind BalanceOrigin BalanceType BalanceView BalancesChanged ClearAnnotation "
+        "Counterparty DocumentId Documents Export ExportTransactions ExportedAccount GetAccount GetImport "
+        "GetTransaction Holding HoldingData HoldingView ImportCode ImportDocument ImportFailed ImportReport "
+        "ImportStatement ImportView Ingestion InvestmentAction InvestmentDetail KeyedTransaction ListAccounts "
+        "ListBalances ListHoldings ListTransactions Paging PreparedAccount ProfiledReader ReadDocument Reading "
         "ReadingStoppedError ReadingWarning SecurityData SecurityId SecurityScheme SecurityType Source Split "
         "Statement StatementImported StatementReader StatementReaders StatementWriter StatementWriters Stored "
         "SyncBatch Transaction TransactionData TransactionFilter TransactionId TransactionPart "
@@ -64,21 +64,25 @@ PUBLIC: dict[str, str] = {
         "import_view keyed money_view more_of row_view to_json transaction_view usable_id warning_view"
     ),
     "dashtam_core.connections": (
-        "ROUTES AccountsSynced Provider ProviderCode ProviderFailed Providers SyncAccounts SyncReport SyncRequest"
+        "EVENTS ROUTES AccountsSynced Provider ProviderCode ProviderFailed Providers SyncAccounts SyncReport "
+        "SyncRequest"
     ),
     "dashtam_core.portfolio": (
         "ROUTES DecideMatch ForgetDecision ListMatches Match MatchKind MatchState MatchView MatchedPair Matches "
         "PortfolioCode PortfolioRefused duplicates match_view transfers"
     ),
-    "dashtam_core.plugins": "CommandAdder PluginError PluginReport Plugins RouterMaker StoreOpener hookimpl",
+    "dashtam_core.plugins": (
+        "CommandAdder PluginError PluginReport Plugins RouterMaker SharedOpener StoreOpener StreamOpener hookimpl"
+    ),
     "dashtam_core.app": "DRAIN_SECONDS Actor Dashtam",
     "dashtam_core.cli": "durable load_settings main stop",
     "dashtam_core.container": "AssemblyError Binding Container Port provide",
     "dashtam_core.settings": "IMPORT_MAX_BYTES MEMORY PREFIX Settings default_data_dir",
     "dashtam_core.store": (
-        "REPOSITORIES Capability IdentityStore IdentityUnit OpenStore Store UnitOfWork identity_store"
+        "REPOSITORIES Capability IdentityStore IdentityUnit OpenShared OpenStore OpenStream Shared Store "
+        "UnitOfWork identity_store"
     ),
-    "dashtam_embedded": "EmbeddedServerError PostgresServer postgres",
+    "dashtam_embedded": "EmbeddedServerError PostgresServer ValkeyServer postgres valkey",
     "dashtam_fastapi": (
         "Caller Me MeWriting ProblemError ProblemRoute ServiceSettings Writer acting create_app "
         "problem_response router serve until_signalled"
@@ -89,14 +93,16 @@ PUBLIC: dict[str, str] = {
     ),
     "dashtam_files.writers": "BeancountWriter CsvWriter OfxWriter",
     "dashtam_postgres": "DEFAULT_SCHEMA PostgresStore PostgresUnit Retired open_store retire upgrade",
+    "dashtam_redis": "RedisEventStream RedisShared open_shared open_stream",
     "dashtam_core.logs": ("Format bound configure merge_bound redact remember"),
     "dashtam_core.memory": (
-        "FixedClock MemoryEventBus MemoryProvider MemoryRateLimiter MemoryStore MemoryVault open_memory_store"
+        "FixedClock MemoryCache MemoryEventBus MemoryEventStream MemoryLocks MemoryProvider MemoryRateLimiter "
+        "MemoryShared MemoryStore MemoryVault open_memory_shared open_memory_store open_memory_stream"
     ),
     "dashtam_core.testing": (
-        "ClockConformance Conformance Counts EventBusConformance KeyringConformance PersonalVaultConformance "
-        "ProviderConformance RateLimiterConformance SignerConformance StatementReaderConformance StoreConformance "
-        "needs store_machine"
+        "CacheConformance ClockConformance Conformance Counts EventBusConformance EventStreamConformance "
+        "KeyringConformance LocksConformance PersonalVaultConformance ProviderConformance RateLimiterConformance "
+        "SignerConformance StatementReaderConformance StoreConformance needs store_machine"
     ),
     "dashtam_core.testing.samples": (
         "AMOUNTS ANN BEN EUR NOON TEXTS LinesPlugin LinesReader account actions_of add annotate annotation "

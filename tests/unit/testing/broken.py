@@ -1,11 +1,14 @@
 """Adapters that each break a promise, held to the kit. `test_conformance` runs them: what it names must fail."""
 
+import asyncio
+import itertools
+import math
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, Self
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import attrs
 import pytest
@@ -26,18 +29,41 @@ from dashtam_core.accounts import (
 )
 from dashtam_core.audit import Ed25519Signer, PersonalVault, Signer
 from dashtam_core.connections import Provider, ProviderCode, ProviderFailed, SyncRequest
-from dashtam_core.identity import Credential, CredentialKind, Keyring, Rate, RateLimiter
+from dashtam_core.identity import Allowance, Credential, CredentialKind, Keyring, Rate, RateLimiter
 from dashtam_core.kernel import Clock, DateRange, Failure, Money, Result, Subject, Success, UserId
-from dashtam_core.memory import MemoryEventBus, MemoryProvider, MemoryRateLimiter, MemoryStore, MemoryVault
+from dashtam_core.memory import (
+    MemoryCache,
+    MemoryEventBus,
+    MemoryEventStream,
+    MemoryLocks,
+    MemoryProvider,
+    MemoryRateLimiter,
+    MemoryStore,
+    MemoryVault,
+)
 from dashtam_core.memory._deliveries import MemoryDeliveries, Waiting
 from dashtam_core.memory._identity import MemoryCredentials, MemoryRootKeys, MemoryUsers
 from dashtam_core.memory._store import MemoryAccounts, MemoryDocuments, MemoryTransactions, MemoryUnit
-from dashtam_core.messaging import Delivery, EventBus, Subscription
+from dashtam_core.messaging import (
+    Cache,
+    Delivery,
+    Entry,
+    EventBus,
+    EventStream,
+    Handover,
+    Lease,
+    Locks,
+    Subscription,
+    WireEvent,
+)
 from dashtam_core.store import Capability, Store
 from dashtam_core.testing import (
+    CacheConformance,
     ClockConformance,
     EventBusConformance,
+    EventStreamConformance,
     KeyringConformance,
+    LocksConformance,
     PersonalVaultConformance,
     ProviderConformance,
     RateLimiterConformance,
@@ -45,6 +71,7 @@ from dashtam_core.testing import (
     StatementReaderConformance,
     StoreConformance,
 )
+from dashtam_core.testing._shared import BrokenError
 from dashtam_core.testing.samples import LinesReader, lines
 
 # -- stores -------------------------------------------------------------------------------------------------------
@@ -210,10 +237,10 @@ class TestWaitsForNobody(TestForgetsToUndo):
 
 
 class NewestFirst(MemoryDeliveries):
-    def _due(self, subscriber: str) -> Waiting | None:
+    def _due(self, subscriber: str, event_id: UUID | None = None) -> Waiting | None:
         self._data.waiting.reverse()
         try:
-            return super()._due(subscriber)
+            return super()._due(subscriber, event_id)
         finally:
             self._data.waiting.reverse()
 
@@ -242,6 +269,54 @@ class TestClaimsOrder(TestUnordered):
     @pytest.fixture
     def store(self) -> Store:
         return ClaimsOrder()
+
+
+class TakesTurns(MemoryDeliveries):
+    """One at a time, whatever the event."""
+
+    @asynccontextmanager
+    async def this_one(self, event_id: UUID, subscriber: str, /) -> AsyncGenerator[Handover | None]:
+        async with self._handover(self._due(subscriber, event_id), subscriber) as handover:
+            yield handover
+
+
+class TellsWhatWasPutOff(MemoryDeliveries):
+    def _due(self, subscriber: str, event_id: UUID | None = None) -> Waiting | None:
+        named = [each for each in self._data.waiting if each.event.event_id == event_id]
+        return next((each for each in named if each.subscriber == subscriber), super()._due(subscriber, event_id))
+
+
+class LooksAtAgeAlone(MemoryDeliveries):
+    async def overdue(self, subscriber: str, seconds: float, /, *, limit: int) -> Sequence[UUID]:
+        before = self.store.clock.now() - timedelta(seconds=seconds)
+        mine = [each for each in self._data.waiting if each.subscriber == subscriber]
+        return [each.event.event_id for each in mine if each.is_due(before)][:limit]
+
+
+class IsImpatient(MemoryDeliveries):
+    async def overdue(self, subscriber: str, seconds: float, /, *, limit: int) -> Sequence[UUID]:
+        return await super().overdue(subscriber, 0.0 * seconds, limit=limit)
+
+
+class TestTakesTurns(StoreConformance):
+    broken: Any = TakesTurns
+
+    @pytest.fixture
+    def store(self) -> Store:
+        made: type[MemoryStore] = type("Other", (MemoryStore,), {"deliveries": property(type(self).broken)})
+        return made()
+
+
+class TestTellsWhatWasPutOff(TestTakesTurns):
+    broken = TellsWhatWasPutOff
+
+
+class TestLooksAtAgeAlone(TestTakesTurns):
+    broken = LooksAtAgeAlone
+
+
+class TestIsImpatient(TestTakesTurns):
+    broken = IsImpatient
 
 
 class ClaimsToLast(MemoryStore):
@@ -322,9 +397,9 @@ class TestIgnoresBeside(StoreConformance):
 class LetsInUncounted(MemoryRateLimiter):
     """Where one of several keys is full."""
 
-    async def take(self, wanted: Mapping[str, Rate], /) -> float:
-        wait = await super().take(wanted)
-        return wait if len(wanted) == 1 else 0.0
+    async def take(self, wanted: Mapping[str, Rate], /) -> Allowance:
+        allowance = await super().take(wanted)
+        return allowance if len(wanted) == 1 else Allowance(0.0)
 
 
 class TestLetsInUncounted(RateLimiterConformance):
@@ -406,6 +481,163 @@ class TestLocal(ClockConformance):
     @pytest.fixture
     def clock(self) -> Clock:
         return Local()
+
+
+# -- what processes share -----------------------------------------------------------------------------------------
+
+
+class LooksOneByOne(MemoryCache):
+    async def get_many(self, keys: Sequence[str], /) -> Sequence[bytes | None]:
+        found = list[bytes | None]()
+        for key in keys:
+            found.append(await self.get(key))
+            await asyncio.sleep(0)
+        return found
+
+
+class FoldsKeys(MemoryCache):
+    async def get(self, key: str, /) -> bytes | None:
+        return await super().get(key.casefold())
+
+    async def set(self, key: str, value: bytes, /, *, seconds: float) -> None:
+        await super().set(key.casefold(), value, seconds=seconds)
+
+
+class LosesNothing(MemoryCache):
+    """Loses the value that is none."""
+
+    async def get(self, key: str, /) -> bytes | None:
+        return await super().get(key) or None
+
+
+class KeepsTheFirstTime(MemoryCache):
+    async def set(self, key: str, value: bytes, /, *, seconds: float) -> None:
+        left = self._kept.get(key, (b"", math.inf))[1] - asyncio.get_running_loop().time()
+        await super().set(key, value, seconds=min(left, seconds))
+
+
+class TestLooksOneByOne(CacheConformance):
+    broken: Any = LooksOneByOne
+
+    @pytest.fixture
+    def cache(self) -> Cache:
+        made: Cache = type(self).broken()
+        return made
+
+
+class TestFoldsKeys(TestLooksOneByOne):
+    broken = FoldsKeys
+
+
+class TestLosesNothing(TestLooksOneByOne):
+    broken = LosesNothing
+
+
+class TestKeepsTheFirstTime(TestLooksOneByOne):
+    broken = KeepsTheFirstTime
+
+
+class GivesBackAnybodys(MemoryLocks):
+    @asynccontextmanager
+    async def hold(self, name: str, /, *, seconds: float, wait: float = 0.0) -> AsyncGenerator[Lease | None]:
+        async with super().hold(name, seconds=seconds, wait=wait) as lease:
+            yield lease
+            self._held.pop(name, None)
+
+
+class CountsNothing(MemoryLocks):
+    async def _take(self, name: str, seconds: float, until: float) -> Lease | None:
+        self._tokens = itertools.count(1)
+        return await super()._take(name, seconds, until)
+
+
+class KeepsWhatBroke(MemoryLocks):
+    @asynccontextmanager
+    async def hold(self, name: str, /, *, seconds: float, wait: float = 0.0) -> AsyncGenerator[Lease | None]:
+        try:
+            async with super().hold(name, seconds=seconds, wait=wait) as lease:
+                yield lease
+        except BrokenError:
+            await self._take(name, seconds, 0.0)
+            raise
+
+
+class LetsInWhoWaited(MemoryLocks):
+    async def _take(self, name: str, seconds: float, until: float) -> Lease | None:
+        return await super()._take(name, seconds, until) or Lease(name, 1_000)
+
+
+class TestGivesBackAnybodys(LocksConformance):
+    broken: Any = GivesBackAnybodys
+
+    @pytest.fixture
+    def locks(self) -> Locks:
+        made: Locks = type(self).broken()
+        return made
+
+
+class TestCountsNothing(TestGivesBackAnybodys):
+    broken = CountsNothing
+
+
+class TestKeepsWhatBroke(TestGivesBackAnybodys):
+    broken = KeepsWhatBroke
+
+
+class TestLetsInWhoWaited(TestGivesBackAnybodys):
+    broken = LetsInWhoWaited
+
+
+class GivesTwice(MemoryEventStream):
+    async def take(self, group: str, /, *, limit: int, seconds: float) -> Sequence[Entry]:
+        self._silent_seconds = 0.0
+        return await super().take(group, limit=limit, seconds=seconds)
+
+
+class ForgetsWhatIsDone(MemoryEventStream):
+    async def done(self, group: str, positions: Sequence[str], /) -> None:
+        """Does nothing."""
+
+
+class NeverFull(MemoryEventStream):
+    async def append(self, event: WireEvent, /) -> None:
+        for group in self._groups.values():
+            group.asked_at = -math.inf
+        await super().append(event)
+
+
+class BeginsAtTheEnd(MemoryEventStream):
+    async def take(self, group: str, /, *, limit: int, seconds: float) -> Sequence[Entry]:
+        if group not in self._groups:
+            await self.done(group, [])
+            self._groups[group].reached = self._last
+        return await super().take(group, limit=limit, seconds=seconds)
+
+
+class TestGivesTwice(EventStreamConformance):
+    broken: Any = GivesTwice
+
+    @pytest.fixture
+    def make_stream(self) -> Callable[..., EventStream]:
+        made = list[EventStream]()
+
+        def make(**options: Any) -> EventStream:
+            made.append(made[0] if made else type(self).broken(**options))
+            return made[0]
+
+        return make
+
+
+class TestForgetsWhatIsDone(TestGivesTwice):
+    broken = ForgetsWhatIsDone
+
+
+class TestNeverFull(TestGivesTwice):
+    broken = NeverFull
+
+
+class TestBeginsAtTheEnd(TestGivesTwice):
+    broken = BeginsAtTheEnd
 
 
 # -- readers ------------------------------------------------------------------------------------------------------

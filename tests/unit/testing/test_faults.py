@@ -224,6 +224,7 @@ async def test_an_import_survives_every_fault_at_every_call() -> None:
         "ping",
         "keys.wrappings",
         "keys.add",
+        "deliveries.register",
     }:  # a store that does not answer is not opened
         for fault in set(PLACES) - {Fault.DUPLICATE}:
             assert await twice(Faults.at(path, fault=fault, seconds=0.0)) == 1, (path, fault)

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from types import TracebackType
 from typing import Any
+from uuid import UUID
 
 import attrs
 import pytest
@@ -122,8 +123,8 @@ class AnswerOfAnotherCommand(MemoryAnswers):
 
 
 class WrongSubscriber(MemoryDeliveries):
-    def _due(self, subscriber: str) -> Any:
-        return super()._due("mail") or super()._due(subscriber)
+    def _due(self, subscriber: str, event_id: UUID | None = None) -> Any:
+        return super()._due("mail", event_id) or super()._due(subscriber, event_id)
 
 
 class SealingSkips(MemoryAuditLog):

@@ -56,16 +56,16 @@ NOT_OF_THE_MODEL = {
         "StatementWriters Stored"
     ),
     "identity": (
-        "ApiTokenView Argon2Hasher Authorize Claims Ed25519AccessTokens ExternalSubject FactorSecret FactorView "
-        "Mail Mailing MasterKey NewApiToken SessionTokens SessionView SmtpMailer Verdict"
+        "Allowance ApiTokenView Argon2Hasher Authorize Claims Ed25519AccessTokens ExternalSubject FactorSecret "
+        "FactorView Mail Mailing MasterKey NewApiToken SessionTokens SessionView SmtpMailer Verdict"
     ),
     "audit": (
         "Attempt AuditRecorder Checkpoint Ed25519Signer InclusionProof Leaf LogState Outcome ReadableEntry Replay "
         "SealedBatch Sealing SealingLag Verified VerifierKey"
     ),
     "messaging": (
-        "Call DurableSubscription Handover LogContext Notes OutboxLag Outgoing PreparedAnswer Publish Route "
-        "Subscription"
+        "Call DurableSubscription Entry Handover Lease Listener LogContext Notes OutboxLag Outgoing "
+        "PreparedAnswer Publish Rendering Route Subscription WireEvent"
     ),
 }
 """What works with the model, or is worked out from it, or stands for a whole that has a strategy."""

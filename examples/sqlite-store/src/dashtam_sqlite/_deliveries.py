@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -14,6 +14,9 @@ from dashtam_sqlite._unit import SqliteUnit
 from dashtam_sqlite._values import read, seconds_since
 
 _NEXT: Final = "SELECT * FROM deliveries WHERE subscriber = ? AND due_at <= ? ORDER BY position LIMIT 1"
+_THIS: Final = "SELECT * FROM deliveries WHERE subscriber = ? AND due_at <= ? AND event_id = ?"
+_OVERDUE: Final = """SELECT event_id FROM deliveries
+WHERE subscriber = ? AND due_at <= iif(failed_at IS NULL, ?, ?) ORDER BY position LIMIT ?"""
 _UNWANTED: Final = "DELETE FROM deliveries WHERE position IN (SELECT position FROM unwanted WHERE subscriber = ?)"
 _FAILED: Final = """UPDATE deliveries SET attempts = ?, problem = ?, failed_at = ?, due_at = ?
 WHERE event_id = ? AND subscriber = ?"""
@@ -25,7 +28,7 @@ WHERE due_at IS NULL AND (?2 IS NULL OR event_id = ?2)"""
 class SqliteDeliveries:
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._turns: set[str] = set()
+        self._turns: set[tuple[str | UUID, ...]] = set()
         self._announced = asyncio.Event()
 
     async def register(self, subscribers: Mapping[str, Sequence[str]], /) -> None:
@@ -35,15 +38,27 @@ class SqliteDeliveries:
                 await sql.insert("subscriptions", [{"subscriber": subscriber, "name": name} for name in events])
                 await sql.run(_UNWANTED, subscriber)
 
+    def next_for(self, subscriber: str, /) -> AbstractAsyncContextManager[Handover | None]:
+        return self._handover(_NEXT, subscriber)
+
+    def this_one(self, event_id: UUID, subscriber: str, /) -> AbstractAsyncContextManager[Handover | None]:
+        return self._handover(_THIS, subscriber, event_id)
+
+    async def overdue(self, subscriber: str, seconds: float, /, *, limit: int) -> Sequence[UUID]:
+        now = datetime.now(UTC)
+        rows = await self._database.look(_OVERDUE, subscriber, now - timedelta(seconds=seconds), now, limit)
+        return [UUID(row["event_id"]) for row in rows]
+
     @asynccontextmanager
-    async def next_for(self, subscriber: str, /) -> AsyncGenerator[Handover | None]:
-        if subscriber in self._turns:
+    async def _handover(self, query: str, subscriber: str, *which: UUID) -> AsyncGenerator[Handover | None]:
+        turn: tuple[str | UUID, ...] = (subscriber, *which)
+        if turn in self._turns:
             yield None
             return
-        self._turns.add(subscriber)
+        self._turns.add(turn)
         try:
             async with SqliteUnit(self._database, ANONYMOUS) as unit:
-                rows = await unit.sql.fetch(_NEXT, subscriber, datetime.now(UTC))
+                rows = await unit.sql.fetch(query, subscriber, datetime.now(UTC), *which)
                 if not rows:
                     yield None
                     return
@@ -54,7 +69,7 @@ class SqliteDeliveries:
                     raise RuntimeError("a delivery that cannot be made ends in an exception: do not discard it")
                 await unit.sql.run("DELETE FROM deliveries WHERE position = ?", position)
         finally:
-            self._turns.discard(subscriber)
+            self._turns.discard(turn)
 
     async def failed(self, handover: Handover, subscriber: str, problem: str, *, retry_in: float | None) -> None:
         now, event_id = datetime.now(UTC), handover.event.event_id

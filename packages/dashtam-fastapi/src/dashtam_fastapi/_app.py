@@ -37,13 +37,13 @@ def create_app(settings: ServiceSettings | None = None, *, dashtam: Dashtam | No
         lifespan=_opening if dashtam is None else None,
     )
     app.state.dashtam = dashtam
-    app.state.import_max_bytes = chosen.import_max_bytes
+    app.state.limits = limits = chosen.model_dump(include={"import_max_bytes", "rate_limit"})
     app.add_middleware(Envelope)
     if proxies := [each.strip() for each in chosen.trusted_proxies.split(",") if each.strip()]:
         app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=proxies)
     for error in HANDLED:
         app.add_exception_handler(error, handle)
-    app.include_router(router(dashtam or app_dashtam, import_max_bytes=chosen.import_max_bytes))
+    app.include_router(router(dashtam or app_dashtam, **limits))
     app.include_router(health)
     add_docs(app)
     return app
@@ -54,7 +54,7 @@ async def _opening(app: FastAPI) -> AsyncGenerator[None]:
     """Opens Dashtam while the application runs; only then it is known what its plugins bring."""
     own = list(app.router.routes)
     async with _open() as app.state.dashtam:
-        app.include_router(contributed(app.state.dashtam, app.state.import_max_bytes))
+        app.include_router(contributed(app.state.dashtam, **app.state.limits))
         app.openapi_schema = None
         yield
     app.router.routes[:] = own

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Annotated, Any, Final, cast
 
 import attrs
@@ -12,9 +13,10 @@ from fastapi.security.base import SecurityBase
 from dashtam_core import Actor, Dashtam, Failure, Result, Success
 from dashtam_core.identity import Authenticate
 from dashtam_core.kernel import ANONYMOUS, DomainError, Origin, Subject
-from dashtam_core.messaging import Command, Query
+from dashtam_core.messaging import Command, Query, Rendering
 from dashtam_fastapi._parameters import IdempotencyKey, idempotency_key, refuse_repeated
 from dashtam_fastapi._problems import ProblemError
+from dashtam_fastapi._rates import RateLimit
 
 type SubjectDependency = Callable[..., Subject | Awaitable[Subject]]
 """A FastAPI dependency that tells who acts, or ends the request. It may take whatever a dependency may."""
@@ -38,21 +40,34 @@ def app_dashtam(request: Request) -> Dashtam:
 
 
 class Bearer(SecurityBase):
-    """The dependency that takes API tokens from the `Authorization` header, and from nowhere else."""
+    """The dependency that takes tokens from the `Authorization` header alone, and counts before it asks."""
 
-    def __init__(self, dashtam: Finder) -> None:
+    def __init__(self, dashtam: Finder, limit: RateLimit) -> None:
         self.model = HTTPBearer(
             description="The access token of a session, or an API token as `dashtam token` makes it"
         )
         self.scheme_name = "bearer"
         self._dashtam = dashtam
+        self._limit = limit
 
     async def __call__(self, request: Request) -> Subject:
-        anybody = self._dashtam(request).acting_as(ANONYMOUS, _origin(request))
-        match await anybody.ask(Authenticate(_token(request.headers.getlist("authorization")))):
+        given, dashtam = request.headers.getlist("authorization"), self._dashtam(request)
+        match = _CREDENTIALS.fullmatch(given[0]) if len(given) == 1 else None
+        token = match[1] if match else ""
+        await self._limit.count(request, dashtam, self._limit.holder(dashtam, token))
+        if not token:
+            raise _no_token(given)
+        anybody = dashtam.acting_as(ANONYMOUS, _origin(request))
+        request.state.dashtam_verify = partial(self._verified, anybody, token)  # for answers that take long
+        return await self._verified(anybody, token)
+
+    async def _verified(self, anybody: Actor, token: str) -> Subject:
+        match await anybody.ask(Authenticate(token)):
             case Success(subject):
+                self._limit.learn(token, subject.user_id)
                 return subject
             case Failure(error):
+                self._limit.learn(token, None)
                 raise ProblemError.of(error, headers=_REFUSE)
 
 
@@ -67,6 +82,10 @@ class Caller:
         result = await self.actor.ask(query)
         return _value(result)
 
+    async def render[T, E: DomainError[Any]](self, query: Query[T, E], rendering: Rendering) -> bytes:
+        result = await self.actor.render(query, rendering)
+        return _value(result)
+
 
 @attrs.frozen
 class Writer(Caller):
@@ -79,16 +98,21 @@ class Writer(Caller):
         return _value(result)
 
 
-def acting(dashtam: Dashtam | Finder, *, subject: SubjectDependency | None = None) -> ActorDependency:
+def acting(
+    dashtam: Dashtam | Finder, *, subject: SubjectDependency | None = None, rate_limit: int = 0
+) -> ActorDependency:
     """A dependency for endpoints of your own: Dashtam as who asks sees it, from where the request comes.
 
     `dashtam` is one that is open, or a function that finds it for a request. `subject` is the dependency that says
     who acts, such as one that returns `ExternalSubject(user.id)`; without it, whom an API token of this Dashtam
-    belongs to.
+    belongs to. `rate_limit` is how many requests a minute each caller may make; 0: as many as they like.
     """
     find: Finder = dashtam if callable(dashtam) else lambda _: dashtam
+    limit = RateLimit(rate_limit)
 
-    async def act(request: Request, who: Annotated[Subject, Depends(subject or Bearer(find))]) -> Actor:
+    async def act(request: Request, who: Annotated[Subject, Depends(subject or Bearer(find, limit))]) -> Actor:
+        if subject:
+            await limit.count(request, find(request), None if who == ANONYMOUS else who.user_id)
         return find(request).acting_as(who, _origin(request))
 
     return act
@@ -150,11 +174,8 @@ def _value[T, E: DomainError[Any]](result: Result[T, E]) -> T:
             raise ProblemError.of(error)
 
 
-def _token(headers: list[str]) -> str:
-    """The token in the one header there should be. Other schemes than Bearer count as no credentials."""
-    if not any(header.lower().startswith("bearer") for header in headers):
-        raise ProblemError(401, "unauthenticated", _HOW, headers=_ASK)
-    match = _CREDENTIALS.fullmatch(headers[0]) if len(headers) == 1 else None
-    if match is None:
-        raise ProblemError(401, "token_malformed", _MALFORMED, headers=_REFUSE)
-    return match[1]
+def _no_token(headers: list[str]) -> ProblemError:
+    """The problem of a request without one token. Other schemes than Bearer count as no credentials."""
+    if any(header.lower().startswith("bearer") for header in headers):
+        return ProblemError(401, "token_malformed", _MALFORMED, headers=_REFUSE)
+    return ProblemError(401, "unauthenticated", _HOW, headers=_ASK)

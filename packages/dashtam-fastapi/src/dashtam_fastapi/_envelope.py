@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from dashtam_core.kernel import new_id
 from dashtam_core.logs import bound
 from dashtam_fastapi._problems import problem_response
+from dashtam_fastapi._rates import telling
 
 _log: Final = logging.getLogger(__name__)
 _HEALTH: Final = "/health/"
@@ -58,13 +59,14 @@ async def _answer(app: ASGIApp, request_id: str, scope: Scope, receive: Receive,
             message["headers"] = _completed(message.get("headers", ()), request_id)
         await send(message)
 
+    sending = telling(scope, named)
     try:
-        await app(scope, receive, named)
+        await app(scope, receive, sending)
     except Exception as error:  # noqa: BLE001 - the last place where one can be answered
         line = "request failed: %s %s, request-id %s"
         _log.error(line, scope["method"], scope["path"], request_id, exc_info=error)
         if status is None:
-            await problem_response(error)(scope, receive, named)
+            await problem_response(error)(scope, receive, sending)
     finally:
         _note(scope, status, perf_counter() - began)
 

@@ -1,6 +1,6 @@
 """Endpoints made of messages: path and body fill the fields of one, and its docstring describes the endpoint."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from inspect import Parameter, Signature
 from string import Formatter
 from types import UnionType
@@ -11,11 +11,11 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import create_model
 
 from dashtam_core.kernel import Page
-from dashtam_core.messaging import Command, Message
+from dashtam_core.messaging import Command, Message, Rendering
 from dashtam_core.messaging import Query as Question
-from dashtam_fastapi._answers import answer, no_content
+from dashtam_fastapi._answers import answer, no_content, rendered
 from dashtam_fastapi._bodies import Body, documented_body, read_body
-from dashtam_fastapi._callers import Caller, Me, MeWriting, MeWritingUnkept, Writer
+from dashtam_fastapi._callers import Caller, Me, MeWriting, MeWritingUnkept
 from dashtam_fastapi._parameters import Id, NoQuery, PageQuery
 from dashtam_fastapi._problems import documented
 
@@ -50,10 +50,12 @@ def expose(
     body = body_of(message, *in_path, *without) if method in _BODIES else None
     done = status or (204 if told is type(None) or method == "DELETE" else 200)
     asked = query or (PageQuery if get_origin(told) is Page else NoQuery)
+    show = _showing(told, view)
+    rendering = rendered(endpoint, show)
     also = (*((404,) if in_path else ()), *((413, 415) if body else ()), *((409,) if _kept(message) else ()))
     router.add_api_route(
         path,
-        _endpoint(message, in_path, asked, body, _answering(done, location, _showing(told, view))),
+        _endpoint(message, in_path, asked, body, _answering(done, location, rendering)),
         methods=[method],
         operation_id=operation or message.action,
         summary=summary,
@@ -115,12 +117,17 @@ def _as_it_is(each: object) -> object:
     return each
 
 
-def _answering(status: int, location: str | None, show: Callable[[Any], object]) -> Callable[[Any], Response]:
-    def answering(told: Any) -> Response:
+def _answering(
+    status: int, location: str | None, rendering: Rendering
+) -> Callable[[Any, Message[Any, Any]], Awaitable[Response]]:
+    async def answering(me: Any, message: Message[Any, Any]) -> Response:
+        if isinstance(message, Question):
+            return answer(await me.render(message, rendering))
+        told = await me.execute(message)
         if status in _WITHOUT_CONTENT:
             return no_content(status)
         headers = {"location": location.format_map(attrs.asdict(told))} if location else None
-        return answer(show(told), status=status, headers=headers)
+        return answer(rendering.write(told), status=status, headers=headers)
 
     return answering
 
@@ -130,14 +137,13 @@ def _endpoint(
     in_path: Sequence[str],
     asked: type[NoQuery],
     body: type[Body] | None,
-    answering: Callable[[Any], Response],
+    answering: Callable[[Any, Message[Any, Any]], Awaitable[Response]],
 ) -> Callable[..., Any]:
     """The function, with the parameters that FastAPI is to read."""
 
     async def endpoint(request: Request, me: Caller, query: NoQuery, **ids: Any) -> Response:
         given = dict(await read_body(request, body)) if body else {}
-        made: Any = message(**given, **ids, **dict(query))
-        return answering(await (me.execute(made) if isinstance(me, Writer) else me.ask(made)))
+        return await answering(me, message(**given, **ids, **dict(query)))
 
     writer = MeWriting if _kept(message) else MeWritingUnkept
     kinds = {

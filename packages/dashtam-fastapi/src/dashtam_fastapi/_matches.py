@@ -9,7 +9,7 @@ from dashtam_core.accounts import TransactionId
 from dashtam_core.portfolio import DecideMatch, ForgetDecision, ListMatches, MatchKind, MatchState
 from dashtam_core.portfolio import MatchView as View
 from dashtam_core.portfolio import match_view as view
-from dashtam_fastapi._answers import ProblemRoute, answer, no_content
+from dashtam_fastapi._answers import ProblemRoute, answer, no_content, rendered
 from dashtam_fastapi._bodies import Body, documented_body, read_body
 from dashtam_fastapi._callers import Me, MeWriting
 from dashtam_fastapi._parameters import Day, Id, NoQuery
@@ -38,13 +38,14 @@ def matching(kind: MatchKind) -> APIRouter:
     """The resource of one kind of pairs."""
     one, path = kind.value, f"/{kind.value}s/{{first_id}}/{{second_id}}"
     resource = APIRouter(tags=[f"{one}s"], route_class=ProblemRoute)
+    pairs = rendered(f"GET /{one}s", lambda found: {"items": [view(each) for each in found]})
 
     @resource.get(f"/{one}s", operation_id=f"list_{one}s", summary=f"List your {one}s", response_model=MatchList)
     async def list_matches(me: Me, query: Annotated[MatchQuery, Query()]) -> Response:
         """The latest first, of 366 days at most: what is suggested to you, or what you decided."""
         state = MatchState(query.state)
-        found = await me.ask(ListMatches(kind=kind, state=state, from_date=query.from_, to_date=query.to))
-        return answer({"items": [view(each) for each in found]})
+        asked = ListMatches(kind=kind, state=state, from_date=query.from_, to_date=query.to)
+        return answer(await me.render(asked, pairs))
 
     @resource.put(
         path,

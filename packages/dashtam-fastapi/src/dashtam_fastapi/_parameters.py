@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from dashtam_core.accounts import DEFAULT_LIMIT, MAX_LIMIT
+from dashtam_core.messaging import Category
 from dashtam_fastapi._problems import in_parameter, invalid
 
 _MAX_CURSOR: Final = 512
@@ -38,6 +39,9 @@ Day = Annotated[date, _written(r"\d{4}-\d\d-\d\d", "a day by ISO 8601, such as 2
 Limit = Annotated[
     int, _written(r"\d{1,4}", f"a number from 1 to {MAX_LIMIT} in digits"), Field(ge=1, le=MAX_LIMIT)
 ]
+_ANY: Final = "|".join(Category)
+Categories = Annotated[str, _written(f"({_ANY})(,({_ANY}))*", f"some of {_ANY}, with commas between them")]
+LastEventId = Annotated[str | None, Header(alias="Last-Event-ID", description="What came after it is told first")]
 _Key = Annotated[
     str,
     Field(pattern=_KEY),

@@ -11,6 +11,7 @@ from dashtam_core.kernel import ANONYMOUS, Subject
 from dashtam_core.settings import IMPORT_MAX_BYTES
 from dashtam_fastapi._accounts import accounts
 from dashtam_fastapi._callers import ActorDependency, Finder, SubjectDependency, acting, remember
+from dashtam_fastapi._events import events
 from dashtam_fastapi._exports import exports
 from dashtam_fastapi._identity import administration, people, unproven
 from dashtam_fastapi._imports import imports
@@ -25,6 +26,7 @@ _RESOURCES: Final = {
     "exports": exports,
     "transfers": transfers,
     "duplicates": duplicates,
+    "events": events,
 }
 
 _log: Final = logging.getLogger(__name__)
@@ -35,6 +37,7 @@ def router(
     *,
     subject: SubjectDependency | None = None,
     import_max_bytes: int = IMPORT_MAX_BYTES,
+    rate_limit: int = 0,
 ) -> APIRouter:
     """The resources under `/v1`, those of plugins among them, to be included in a FastAPI application.
 
@@ -42,17 +45,20 @@ def router(
     application's lifespan, and the resources of its plugins are left out. `subject` is the FastAPI dependency that
     says who acts, such as one that returns `ExternalSubject(user.id)`; without it that is whom a token of this
     Dashtam stands for, and there are resources to register, log in and look after one's account.
-    `import_max_bytes` is how large an uploaded file may be. Errors are problem details; an exception that nobody
-    expected is left to your application.
+    `import_max_bytes` is how large an uploaded file may be. `rate_limit` is how many requests a minute each caller
+    may make, 0 as many as your application lets through; whom `subject` refuses is not counted. Errors are problem
+    details; an exception that nobody expected is left to your application.
     """
     own = () if subject else (people, administration)
     resources = [("", each) for each in (*_RESOURCES.values(), *own)]
     if not callable(dashtam):
         resources += _made_by(dashtam.plugins.routers)
     every = APIRouter()
-    every.include_router(_below_v1(resources, acting(dashtam, subject=subject), import_max_bytes))
+    actor = acting(dashtam, subject=subject, rate_limit=rate_limit)
+    every.include_router(_below_v1(resources, actor, import_max_bytes))
     if not subject:
-        every.include_router(_below_v1([("", unproven)], acting(dashtam, subject=_nobody), import_max_bytes))
+        nobody = acting(dashtam, subject=_nobody, rate_limit=rate_limit)
+        every.include_router(_below_v1([("", unproven)], nobody, import_max_bytes))
     return every
 
 
@@ -60,9 +66,10 @@ async def _nobody() -> Subject:
     return ANONYMOUS
 
 
-def contributed(dashtam: Dashtam, import_max_bytes: int) -> APIRouter:
+def contributed(dashtam: Dashtam, import_max_bytes: int, rate_limit: int) -> APIRouter:
     """The resources that plugins bring, under `/v1`."""
-    return _below_v1(_made_by(dashtam.plugins.routers), acting(dashtam), import_max_bytes)
+    actor = acting(dashtam, rate_limit=rate_limit)
+    return _below_v1(_made_by(dashtam.plugins.routers), actor, import_max_bytes)
 
 
 def _below_v1(
@@ -71,7 +78,7 @@ def _below_v1(
     below = APIRouter(
         prefix="/v1",
         dependencies=[Depends(remember(actor, import_max_bytes))],
-        responses=documented(401, 403, 422, 500, 503),
+        responses=documented(401, 403, 422, 429, 500, 503),
     )
     for prefix, each in resources:
         below.include_router(each, prefix=prefix)

@@ -16,7 +16,7 @@ from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
-from dashtam_core import UnavailableError
+from dashtam_core import Dashtam, UnavailableError
 from dashtam_core.kernel import ErrorCode, ErrorKind
 from dashtam_fastapi._envelope import ALWAYS
 from dashtam_fastapi._problems import problem_response
@@ -131,11 +131,14 @@ class _Server(uvicorn.Server):
                 ws="none",
             )
         )
+        self._app = app
         self._url = url
         self._on_ready = on_ready
 
     def stop(self) -> None:
-        """Ends it gently; the second time at once."""
+        """Ends it gently; the second time at once. Whoever listens for events is told to come back."""
+        if isinstance(dashtam := getattr(self._app.state, "dashtam", None), Dashtam):
+            dashtam.live.close()
         self.force_exit = self.should_exit
         self.should_exit = True
 

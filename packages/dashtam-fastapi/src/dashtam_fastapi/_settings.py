@@ -26,6 +26,8 @@ class ServiceSettings(BaseSettings):
     """Addresses or networks (CIDR) of proxies whose X-Forwarded-For is believed, with commas; none by default."""
     import_max_bytes: int = Field(default=IMPORT_MAX_BYTES, ge=1)
     """The largest statement file that is taken, in bytes."""
+    rate_limit: int = Field(default=600, ge=0)
+    """Requests a minute of one person; a tenth of that for an address nobody is verified at. 0: no limit."""
 
     @classmethod
     def read(cls) -> Result[Self, ValueRefused]:

@@ -26,10 +26,8 @@ _INBOX: Final = "FROM inbox i WHERE i.event_id = o.event_id AND i.subscriber = $
 # has no statistics go through the whole inbox, or outbox, for one event; a subselect and OFFSET 0 do not.
 _NEW: Final = f"(SELECT done {_INBOX}) IS NULL"
 _DUE: Final = "SELECT i.event_id FROM inbox i WHERE i.subscriber = $1 AND NOT i.done AND i.retry_at <= now()"
-_FIRST: Final = """
-(SELECT o.* FROM {} AND o.name = ANY ((SELECT events FROM subscriber WHERE name = $1)::text[])
-ORDER BY o.xid, o.position LIMIT 1)
-"""
+_WANTED: Final = "o.name = ANY ((SELECT events FROM subscriber WHERE name = $1)::text[])"
+_FIRST: Final = f"(SELECT o.* FROM {{}} AND {_WANTED} ORDER BY o.xid, o.position LIMIT 1)"  # noqa: S608 - constants
 _NEXT: Final = f"""
 SELECT {_EVENT}, o.xid, o.position, {_ENDED} AS ended, coalesce((SELECT attempts {_INBOX}), 0) AS attempts FROM (
     {_FIRST.format(f"outbox o WHERE (o.xid, o.position) > ($2, $3) AND {_ENDED} AND {_NEW}")}
@@ -37,16 +35,27 @@ SELECT {_EVENT}, o.xid, o.position, {_ENDED} AS ended, coalesce((SELECT attempts
     UNION ALL {_FIRST.format(f"(SELECT * FROM outbox WHERE event_id = ANY (ARRAY({_DUE})) OFFSET 0) o WHERE true")}
 ) AS o ORDER BY o.xid, o.position LIMIT 1
 """  # noqa: S608 - made of constants
+_NOW: Final = "NOT done AND retry_at IS NOT NULL AND retry_at <= now()"
 _THIS: Final = f"""
 SELECT {_EVENT}, coalesce((SELECT attempts {_INBOX}), 0) AS attempts FROM outbox o
-WHERE o.event_id = $2 AND o.name = ANY ((SELECT events FROM subscriber WHERE name = $1)::text[])
-AND ({_NEW} OR o.event_id = ANY (ARRAY({_DUE})))
+WHERE o.event_id = $2 AND {_WANTED} AND (SELECT {_NOW} {_INBOX}) IS NOT FALSE
+"""  # noqa: S608 - made of constants
+# What is new and too young to be overdue is read too: it says how far the next time need not look again.
+_SOME: Final = f"""
+(SELECT o.*, {{}} AS overdue, {{}} AS ended FROM {{}} AND {_WANTED} ORDER BY o.xid, o.position LIMIT $5)
+"""  # noqa: S608 - made of constants
+_OLD: Final = "o.created_at <= now() - $4 * interval '1 second'"
+_TOLD_AGAIN: Final = f"""
+(SELECT * FROM outbox WHERE event_id = ANY (ARRAY({_DUE} ORDER BY i.retry_at LIMIT $5)) OFFSET 0)
 """  # noqa: S608 - made of constants
 _OVERDUE: Final = f"""
-SELECT o.event_id FROM outbox o
-WHERE o.name = ANY ((SELECT events FROM subscriber WHERE name = $1)::text[])
-AND (o.created_at <= now() - $2 * interval '1 second' AND {_NEW} OR o.event_id = ANY (ARRAY({_DUE})))
-ORDER BY o.xid, o.position LIMIT $3
+SELECT o.event_id, o.xid, o.position, o.overdue, o.ended FROM (
+    {_SOME.format(_OLD, _ENDED, f"outbox o WHERE (o.xid, o.position) > ($2, $3) AND {_NEW}")}
+    UNION ALL {_SOME.format("true", "false", f"{_TOLD_AGAIN} o WHERE true")}
+) AS o ORDER BY o.xid, o.position
+"""  # noqa: S608 - made of constants
+_LAST: Final = f"""
+SELECT o.xid, o.position FROM outbox o WHERE {_ENDED} ORDER BY o.xid DESC, o.position DESC LIMIT 1
 """  # noqa: S608 - made of constants
 _REMEMBERED: Final = 60.0
 _MISSING: Final = """
@@ -127,8 +136,8 @@ class PostgresDeliveries:
             found = await self._next(unit, subscriber)
             async with _handed_over(unit, subscriber, found) as handover:
                 yield handover
-        if found is not None:
-            self._remember(subscriber, found)
+        if found is not None and found["ended"] and not found["attempts"]:  # else what is new may come before it
+            self._remember(subscriber, found["xid"], found["position"])
 
     @asynccontextmanager
     async def this_one(self, event_id: UUID, subscriber: str, /) -> AsyncGenerator[Handover | None]:
@@ -141,8 +150,14 @@ class PostgresDeliveries:
 
     async def overdue(self, subscriber: str, seconds: float, /, *, limit: int) -> Sequence[UUID]:
         async with self._store.work() as unit:
-            rows = await unit.raw.fetch(_OVERDUE, subscriber, seconds, limit)
-        return [UUID(int=row["event_id"].int) for row in rows]
+            last = await unit.raw.fetchrow(_LAST)
+            rows = await unit.raw.fetch(_OVERDUE, subscriber, *self._reached_by(subscriber), seconds, limit)
+        new = [row for row in rows if row["ended"]]
+        if new:
+            self._remember(subscriber, new[0]["xid"], new[0]["position"] - 1)
+        elif last is not None:
+            self._remember(subscriber, last["xid"], last["position"])
+        return [UUID(int=row["event_id"].int) for row in rows if row["overdue"]][:limit]
 
     async def failed(self, handover: Handover, subscriber: str, problem: str, *, retry_in: float | None) -> None:
         async with self._store.work() as unit:
@@ -179,18 +194,18 @@ class PostgresDeliveries:
     async def _next(self, unit: "PostgresUnit", subscriber: str) -> asyncpg.Record | None:
         if not await unit.lock("delivery", subscriber):
             return None
-        *reached, until = self._reached.get(subscriber, (0, 0, 0.0))
-        if until < time.monotonic():
-            reached = [0, 0]
-        return await unit.raw.fetchrow(_NEXT, subscriber, *reached)
+        return await unit.raw.fetchrow(_NEXT, subscriber, *self._reached_by(subscriber))
 
-    def _remember(self, subscriber: str, delivered: asyncpg.Record) -> None:
-        """What is new comes after it, unless it is a second try or came from elsewhere."""
+    def _reached_by(self, subscriber: str) -> tuple[int, int]:
+        xid, position, until = self._reached.get(subscriber, (0, 0, 0.0))
+        return (xid, position) if time.monotonic() <= until else (0, 0)
+
+    def _remember(self, subscriber: str, xid: int, position: int) -> None:
+        """What is new comes after that."""
         *_, until = self._reached.get(subscriber, (0, 0, 0.0))
         if until < time.monotonic():
             until = time.monotonic() + _REMEMBERED
-        if delivered["ended"] and not delivered["attempts"]:
-            self._reached[subscriber] = delivered["xid"], delivered["position"], until
+        self._reached[subscriber] = xid, position, until
 
 
 @asynccontextmanager

@@ -1,8 +1,8 @@
 """Where a server is, as a URL says, and the client for it."""
 
-from collections.abc import Mapping
+import re
 from typing import Any, Final
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 
 import attrs
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -11,8 +11,16 @@ from redis.backoff import NoBackoff
 
 from dashtam_core.kernel import ErrorCode, UnavailableError
 
-DEFAULT_PREFIX: Final = "dashtam"
-_SCHEMES: Final[Mapping[str, str]] = {"valkey": "redis", "valkeys": "rediss"}
+_DEFAULT_PREFIX: Final = "dashtam"
+_PREFIX: Final = re.compile(r"[!-~]+")
+_DATABASE: Final = re.compile(r"/?[0-9]*")
+_TLS_FILES: Final = {"ssl_ca_certs", "ssl_certfile", "ssl_keyfile"}
+_OPTIONS: Final = {"redis": set[str](), "rediss": _TLS_FILES}
+_SCHEMES: Final = {"valkey": "redis", "valkeys": "rediss"}
+_HOW: Final = (
+    "write redis://user:password@host:6379/0, with %40 for @ in a password and so on; rediss: is with TLS and may "
+    "say ?ssl_ca_certs=, ssl_certfile= and ssl_keyfile=; ?prefix= names our keys"
+)
 
 
 @attrs.frozen
@@ -26,23 +34,15 @@ class Place:
 
     @classmethod
     def parse(cls, url: str, variable: str, code: ErrorCode, /) -> "Place":
-        """What `redis://user:password@host:6379/0?prefix=dashtam` says; `rediss:` is with TLS.
+        """What `redis://user:password@host:6379/0?prefix=dashtam` says. With `rediss:` certificates are verified.
 
         Raises:
-            UnavailableError: it is no such URL.
+            UnavailableError: it is no such URL, or has options beside the prefix and, with TLS, files.
         """
         try:
-            parts = urlsplit(url)
-            options = dict(parse_qsl(parts.query))
-            prefix = options.pop("prefix", DEFAULT_PREFIX)
-            scheme = _SCHEMES.get(parts.scheme, parts.scheme)
-            plain = parts._replace(scheme=scheme, query=urlencode(options)).geturl()
-            place = cls(plain, f"{parts.hostname or 'localhost'}:{parts.port or 6379}", prefix)
-            place.client(connections=1, seconds=1.0)
-        except (TypeError, ValueError):
-            how = "write redis://user:password@host:6379/0, or rediss: for TLS; ?prefix= names our keys"
-            raise UnavailableError(code, f"{variable} cannot be understood: {how}") from None
-        return place
+            return _place(urlsplit(url))
+        except ValueError:
+            raise UnavailableError(code, f"{variable} cannot be understood: {_HOW}") from None
 
     def client(self, *, connections: int, seconds: float) -> Any:
         """A client that waits `seconds` to connect, or for one of so many connections. Who asks limits the answer.
@@ -60,3 +60,15 @@ class Place:
         }
         pool: Any = BlockingConnectionPool
         return Redis.from_pool(pool.from_url(self.url, **options))
+
+
+def _place(parts: SplitResult) -> Place:
+    scheme = _SCHEMES.get(parts.scheme, parts.scheme)
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    prefix = options.pop("prefix", _DEFAULT_PREFIX)
+    # What the client would take for something else, or in silence. Its options could turn off what we rely on.
+    understood = _DATABASE.fullmatch(parts.path) and _PREFIX.fullmatch(prefix) and not parts.fragment
+    if scheme not in _OPTIONS or not understood or not options.keys() <= _OPTIONS[scheme]:
+        raise ValueError
+    plain = parts._replace(scheme=scheme, query=urlencode(options))
+    return Place(plain.geturl(), f"{parts.hostname or 'localhost'}:{parts.port or 6379}", prefix)

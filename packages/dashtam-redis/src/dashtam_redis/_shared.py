@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 from uuid import uuid4
@@ -18,6 +18,8 @@ from dashtam_redis._link import SECONDS, Link, Word
 from dashtam_redis._place import Place
 
 _ASK_AGAIN_SECONDS: Final = 0.05
+_LONGEST: Final = 200
+_HASHED: Final = "sha256-"
 
 
 class Script:
@@ -56,14 +58,15 @@ class RedisCache:
         return named(self.link, "cache", key)
 
 
-# Times are the server's, in microseconds. A key is when its rate has all its room again.
+# Times are the server's, in microseconds. A key is when its rate has all its room again, which is never later than
+# after a whole burst: where the server's clock was set back, or a rate is another now.
 _TAKE: Final = Script("""
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local wait, after = 0, {}
 for i, key in ipairs(KEYS) do
     local burst, each = tonumber(ARGV[2 * i - 1]), tonumber(ARGV[2 * i])
-    local full = math.max(now, tonumber(redis.call('GET', key) or now))
+    local full = math.max(now, math.min(tonumber(redis.call('GET', key) or now), now + each * burst))
     wait = math.max(wait, full - now - each * (burst - 1))
     after[i] = full + each
 end
@@ -94,7 +97,8 @@ class RedisRateLimiter:
         return Allowance.counted(wanted, {key: each / 1e6 for key, each in zip(wanted, full_in, strict=True)})
 
 
-# A token is never smaller than one before, also where the server has lost the last: it is at least the time.
+# A token is greater than the last, and where the server has lost that, it is the time, which is greater as well. A
+# server that loses it and has its clock set back gives smaller ones, until the time has caught up.
 _HOLD: Final = Script("""
 if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
 local time = redis.call('TIME')
@@ -111,30 +115,44 @@ return 0
 
 @attrs.frozen
 class RedisLocks:
-    """By the word of one server: what must never happen twice has to check the fencing token as well."""
+    """By the word of one server: what must never happen twice has to check the fencing token as well.
+
+    A lock that could not be given back, as the server was out of reach, ends by itself.
+    """
 
     link: Link
 
     @asynccontextmanager
     async def hold(self, name: str, /, *, seconds: float, wait: float = 0.0) -> AsyncGenerator[Lease | None]:
-        lock, owner = named(self.link, "lock", name), uuid4().hex
+        lock, owner, token = named(self.link, "lock", name), uuid4().hex, None
         try:
             token = await self._taken(lock, name, owner, seconds, wait)
             yield Lease(name, token) if token else None
         finally:
-            with suppress(UnavailableError):  # then it ends by itself
-                await _GIVE_BACK.run(self.link, [lock], owner)
+            if token != 0:  # also where nobody knows whether it was had
+                with suppress(UnavailableError):
+                    await _done(_GIVE_BACK.run(self.link, [lock], owner))
 
     async def _taken(self, lock: bytes, name: str, owner: str, seconds: float, wait: float) -> int:
         """The token, or 0 if it was not to be had in time."""
         until = time.monotonic() + wait
         keys = [lock, named(self.link, "fence", name)]
         while True:
-            token: int = await _HOLD.run(self.link, keys, owner, max(1, round(seconds * 1000)))
+            token: int = await _done(_HOLD.run(self.link, keys, owner, max(1, round(seconds * 1000))))
             left = until - time.monotonic()
             if token or left <= 0:
                 return token
             await asyncio.sleep(min(_ASK_AGAIN_SECONDS, left))
+
+
+async def _done[T](asked: Coroutine[Any, Any, T]) -> T:
+    """What the server says, and for who is cancelled no return before that: it will do nothing of it later."""
+    asking = asyncio.create_task(asked)
+    try:
+        return await asyncio.shield(asking)
+    except asyncio.CancelledError:
+        await asyncio.wait([asking])
+        raise
 
 
 @attrs.frozen
@@ -145,16 +163,13 @@ class RedisShared:
 
 
 def named(link: Link, kind: str, key: str) -> bytes:
-    """A key of ours; what is long or odd in it is told by its hash."""
-    plain = key if len(key) <= _LONGEST and key.isascii() and key.isprintable() else _hashed(key)
-    return f"{link.place.prefix}:{kind}:{plain}".encode()
+    """A key of ours; what is long or odd in it is told by its hash, and so is what looks like one."""
+    plain = len(key) <= _LONGEST and key.isascii() and key.isprintable() and not key.startswith(_HASHED)
+    return f"{link.place.prefix}:{kind}:{key if plain else _hashed(key)}".encode()
 
 
 def _hashed(key: str) -> str:
-    return "sha256-" + hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-_LONGEST: Final = 200
+    return _HASHED + hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 @asynccontextmanager

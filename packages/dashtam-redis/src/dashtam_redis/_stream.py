@@ -5,13 +5,13 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from redis.exceptions import ResponseError
 
-from dashtam_core.kernel import UnavailableCode, UnavailableError
+from dashtam_core.kernel import ANONYMOUS, UnavailableCode, UnavailableError
 from dashtam_core.messaging import Entry, WireEvent
-from dashtam_redis._link import LOST, refusal_in
+from dashtam_redis._link import LOST
 from dashtam_redis._place import Place
 
 LENGTH: Final = 100_000
@@ -116,10 +116,12 @@ class RedisEventStream:
         return _entries(found)
 
     async def latest(self, limit: int, /) -> Sequence[Entry]:
-        return _entries(await self._asked(self._client.xrevrange(self._key, count=limit)))[::-1]
+        found = await self._asked(self._client.xrevrange(self._key, count=limit)) if limit > 0 else ()
+        return _entries(found)[::-1]
 
     async def aclose(self) -> None:
-        await self._client.aclose()
+        with suppress(*LOST):  # it is no matter how they end
+            await self._client.aclose()
 
     @property
     def _silent(self) -> int:
@@ -134,19 +136,21 @@ class RedisEventStream:
         now = time.monotonic()
         if now < self._looked.get(group, 0.0) + self._silent_seconds / 4:
             return ()
-        start, entries = b"0-0", list[Any]()
+        start = b"0-0"
 
         async def claim() -> Any:
             return await self._client.xautoclaim(self._key, group, self._me, self._silent, start, count=limit)
 
         while True:
+            entries: Sequence[Any]
             start, entries, *_ = await self._in_group(group, claim)
-            if entries or start == b"0-0":
+            if entries:
+                return entries  # and there may be more
+            if start == b"0-0":
                 break
-        if not entries:  # else there may be more
-            self._looked[group] = now
-            await self._asked(self._forget(keys=[self._key], args=[group, self._silent]))
-        return entries
+        self._looked[group] = now
+        await self._asked(self._forget(keys=[self._key], args=[group, self._silent]))
+        return ()
 
     async def _in_group(self, group: str, ask: Callable[[], Awaitable[Any]], seconds: float = 0.0) -> Any:
         """The answer; a group that is not there, or not any more, is made and has all that is kept before it."""
@@ -163,18 +167,11 @@ class RedisEventStream:
         try:
             async with asyncio.timeout(seconds + _SECONDS):
                 return await answer
-        except ResponseError as error:
-            if (refusal := refusal_in(error)) is None:
-                raise
-            raise self._gone(refusal) from None
-        except LOST as error:
-            raise self._gone(str(error) or type(error).__name__) from None
-
-    def _gone(self, why: str) -> UnavailableError:
-        told = (
-            f"the event stream at {self._place.name} does not work now ({why}): see to it; events wait meanwhile"
-        )
-        return _KINDS.get(why.partition(" ")[0], UnavailableError)(UnavailableCode.BUS_UNREACHABLE, told)
+        except (ResponseError, *LOST) as error:
+            why = str(error) or type(error).__name__
+            told = f"the stream at {self._place.name} does not work now ({why}): see to it; events wait meanwhile"
+            kind = _KINDS.get(why.partition(" ")[0], UnavailableError)
+            raise kind(UnavailableCode.BUS_UNREACHABLE, told) from None
 
 
 def _waiting(limit: int, seconds: float) -> dict[str, int]:
@@ -187,9 +184,18 @@ def _of_one(answer: Any) -> Sequence[Any]:
 
 
 def _entries(found: Sequence[Any]) -> Sequence[Entry]:
-    """What was found. Whatever else lies in the stream is an event that has no name."""
-    texts = ((position, fields.get(_FIELD, b"").decode(errors="replace")) for position, fields in found)
-    return [Entry(position.decode(), WireEvent.read(text)) for position, text in texts]
+    return [
+        Entry(position.decode(), _event(fields.get(_FIELD, b"").decode(errors="replace")))
+        for position, fields in found
+    ]
+
+
+def _event(text: str) -> WireEvent:
+    """An event. Whatever else lies in the stream has no name and is nobody's, and keeps its place."""
+    try:
+        return WireEvent.read(text)
+    except ValueError:
+        return WireEvent(UUID(int=0), ANONYMOUS.user_id, "", None, text)
 
 
 @asynccontextmanager

@@ -33,6 +33,7 @@ class ListAccounts(Query[Page[AccountOverview], AccountsRefused]):
 
     permission: ClassVar[Permission] = ACCOUNTS_READ
     resource_type: ClassVar[str] = "account"
+    cached: ClassVar[bool] = True
     limit: int = DEFAULT_LIMIT
     cursor: str | None = None
 
@@ -49,6 +50,8 @@ class _OfAccount:
 class GetAccount(_OfAccount, Query[AccountOverview, AccountsRefused]):
     """One account with the latest balance of each kind."""
 
+    cached: ClassVar[bool] = True
+
 
 @attrs.frozen(kw_only=True)
 class ListTransactions(Query[Page[Transaction], AccountsRefused]):
@@ -59,6 +62,7 @@ class ListTransactions(Query[Page[Transaction], AccountsRefused]):
 
     permission: ClassVar[Permission] = ACCOUNTS_READ
     resource_type: ClassVar[str] = "transaction"
+    cached: ClassVar[bool] = True
     account_id: AccountId | None = None
     from_date: date | None = None
     to_date: date | None = None
@@ -74,6 +78,7 @@ class ListBalances(_OfAccount, Query[Sequence[Balance], AccountsRefused]):
     Without days, the year up to the latest balance. Days are those of the bank, both included.
     """
 
+    cached: ClassVar[bool] = True
     from_date: date | None = None
     to_date: date | None = None
 
@@ -81,6 +86,8 @@ class ListBalances(_OfAccount, Query[Sequence[Balance], AccountsRefused]):
 @attrs.frozen
 class ListHoldings(_OfAccount, Query[Sequence[Holding], AccountsRefused]):
     """What an account holds as of the latest day that its provider told of."""
+
+    cached: ClassVar[bool] = True
 
 
 @attrs.frozen

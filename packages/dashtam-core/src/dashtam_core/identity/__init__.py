@@ -2,7 +2,16 @@
 
 from typing import Final
 
-from dashtam_core.identity import _administration, _erasure, _factors, _notices, _registration, _sessions, _tokens
+from dashtam_core.identity import (
+    _administration,
+    _erasure,
+    _factors,
+    _following,
+    _notices,
+    _registration,
+    _sessions,
+    _tokens,
+)
 from dashtam_core.identity._access import Ed25519AccessTokens
 from dashtam_core.identity._administration import (
     ChangeUser,
@@ -13,7 +22,7 @@ from dashtam_core.identity._administration import (
     RotateKey,
 )
 from dashtam_core.identity._bindings import bindings
-from dashtam_core.identity._claims import Claims, Unproven
+from dashtam_core.identity._claims import Claims, Unproven, network
 from dashtam_core.identity._entities import (
     Credential,
     CredentialId,
@@ -33,6 +42,7 @@ from dashtam_core.identity._factors import (
     ListFactors,
     RemoveFactor,
 )
+from dashtam_core.identity._following import FOLLOWING, FollowAccounts, FollowSecurity
 from dashtam_core.identity._hashing import Argon2Hasher, PasswordHasher, Verdict
 from dashtam_core.identity._keyring import Keyring, MasterKey, open_root
 from dashtam_core.identity._mail import Mail, Mailer
@@ -99,19 +109,19 @@ from dashtam_core.identity._tokens import (
 
 # fmt: off
 __all__ = [
-    "ACCOUNTS_READ", "ACCOUNTS_WRITE", "EVENTS", "KEYS_ROTATE", "OPERATOR", "OWNER", "PROFILE_READ",
+    "ACCOUNTS_READ", "ACCOUNTS_WRITE", "EVENTS", "FOLLOWING", "KEYS_ROTATE", "OPERATOR", "OWNER", "PROFILE_READ",
     "PROFILE_WRITE", "ROUTES", "SESSIONS_WRITE", "TOKENS_WRITE", "USERS_ERASE", "USERS_MANAGE", "Allowance",
     "ApiTokenView", "Argon2Hasher", "Authenticate", "Authorize", "ChangeEmail", "ChangePassword", "ChangeUser",
     "Claims", "ConfirmFactor", "CreateApiToken", "CreateUser", "Credential", "CredentialId", "CredentialKind",
     "Credentials", "DeactivateUser", "Ed25519AccessTokens", "EmailAddress", "EmailChanged", "EndSessions",
     "EnrollFactor", "EraseUser", "ExportUser", "ExternalSubject", "FactorChanged", "FactorSecret", "FactorView",
-    "GetMyUser", "IdentityCode", "IdentityRefused", "Keyring", "ListApiTokens", "ListFactors", "ListSessions",
-    "ListUsers", "LogIn", "Mail", "Mailer", "Mailing", "MasterKey", "NewApiToken", "PasswordChanged",
-    "PasswordHasher", "People", "PeopleUnit", "Rate", "RateLimiter", "RefreshSession", "RefreshTokenReplayed",
-    "RegisterUser", "RemoveFactor", "RequestPasswordReset", "ResetPassword", "RetireKeys", "RevokeApiToken",
-    "RevokeTokens", "Role", "RootKeys", "RotateKey", "SessionTokens", "SessionView", "SmtpMailer", "Unproven",
-    "User", "UserErased", "UserRegistered", "UserStatus", "UserStatusChanged", "Users", "Verdict", "VerifyEmail",
-    "bindings", "forgetting", "open_root",
+    "FollowAccounts", "FollowSecurity", "GetMyUser", "IdentityCode", "IdentityRefused", "Keyring", "ListApiTokens",
+    "ListFactors", "ListSessions", "ListUsers", "LogIn", "Mail", "Mailer", "Mailing", "MasterKey", "NewApiToken",
+    "PasswordChanged", "PasswordHasher", "People", "PeopleUnit", "Rate", "RateLimiter", "RefreshSession",
+    "RefreshTokenReplayed", "RegisterUser", "RemoveFactor", "RequestPasswordReset", "ResetPassword", "RetireKeys",
+    "RevokeApiToken", "RevokeTokens", "Role", "RootKeys", "RotateKey", "SessionTokens", "SessionView",
+    "SmtpMailer", "Unproven", "User", "UserErased", "UserRegistered", "UserStatus", "UserStatusChanged", "Users",
+    "Verdict", "VerifyEmail", "bindings", "forgetting", "network", "open_root",
 ]
 # fmt: on
 
@@ -123,4 +133,5 @@ ROUTES: Final = (
     *_tokens.ROUTES,
     *_administration.ROUTES,
     *_erasure.ROUTES,
+    *_following.ROUTES,
 )

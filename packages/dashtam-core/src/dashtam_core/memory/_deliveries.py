@@ -78,9 +78,7 @@ class MemoryDeliveries:
         return [
             each.event.event_id
             for each in self._data.waiting
-            if each.subscriber == subscriber
-            and each.is_due(now)
-            and (each.attempts or each.event.made_at <= before)
+            if each.subscriber == subscriber and each.is_due(now if each.failed_at else before)
         ][:limit]
 
     @asynccontextmanager

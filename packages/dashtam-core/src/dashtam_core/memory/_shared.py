@@ -1,10 +1,13 @@
-"""What several processes share, for one alone: a cache, locks and a stream of events, in memory."""
+"""What several processes share, for one alone: a cache, locks and a stream of events, in memory.
+
+Time is that of the event loop, so that it is virtual in a simulation.
+"""
 
 import asyncio
-import time
 from collections import OrderedDict, deque
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
+from itertools import count
 from typing import Final
 
 import attrs
@@ -18,6 +21,7 @@ from dashtam_core.store import Shared
 _MOST_KEYS: Final = 10_000
 _STREAM_LENGTH: Final = 10_000
 _SILENT_SECONDS: Final = 60.0
+_NOBODY: Final = (0, 0.0)
 
 
 class MemoryCache:
@@ -28,14 +32,14 @@ class MemoryCache:
 
     async def get(self, key: str, /) -> bytes | None:
         value, until = self._kept.get(key, (None, 0.0))
-        return value if time.monotonic() < until else None
+        return value if _now() < until else None
 
     async def get_many(self, keys: Sequence[str], /) -> Sequence[bytes | None]:
         return [await self.get(key) for key in keys]
 
     async def set(self, key: str, value: bytes, /, *, seconds: float) -> None:
         self._kept.pop(key, None)
-        self._kept[key] = value, time.monotonic() + seconds
+        self._kept[key] = value, _now() + seconds
         if len(self._kept) > _MOST_KEYS:
             self._kept.popitem(last=False)
 
@@ -44,48 +48,70 @@ class MemoryCache:
             self._kept.pop(key, None)
 
 
-@attrs.define
-class _Held:
-    token: int = 0
-    until: float = 0.0
+class _News:
+    """Wakes all who wait for it."""
+
+    def __init__(self) -> None:
+        self._told = asyncio.Event()
+
+    def tell(self) -> None:
+        self._told.set()
+        self._told = asyncio.Event()
+
+    async def wait(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._told.wait()
 
 
 class MemoryLocks:
     """Locks among the tasks of one process."""
 
     def __init__(self) -> None:
-        self._held: dict[str, _Held] = {}
-        self._given_back = asyncio.Condition()
+        self._held: dict[str, tuple[int, float]] = {}
+        """Whose token has each, and until when."""
+        self._tokens = count(1)
+        self._given_back = _News()
 
     @asynccontextmanager
     async def hold(self, name: str, /, *, seconds: float, wait: float = 0.0) -> AsyncGenerator[Lease | None]:
-        held, until = self._held.setdefault(name, _Held()), time.monotonic() + wait
-        async with self._given_back:
-            while (now := time.monotonic()) < held.until and now < until:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(min(held.until, until) - now):
-                        await self._given_back.wait()
-            lease = None if time.monotonic() < held.until else Lease(name, held.token + 1)
-            if lease is not None:
-                held.token, held.until = lease.token, time.monotonic() + seconds
+        lease = await self._take(name, seconds, _now() + wait)
         try:
             yield lease
         finally:
-            if lease is not None and held.token == lease.token:
-                held.until = 0.0
-                async with self._given_back:
-                    self._given_back.notify_all()
+            if lease is not None and self._held.get(name, _NOBODY)[0] == lease.token:
+                del self._held[name]
+                self._given_back.tell()
+
+    async def _take(self, name: str, seconds: float, until: float) -> Lease | None:
+        while (ends := self._held.get(name, _NOBODY)[1]) > (now := _now()):
+            if now >= until:
+                return None
+            await self._given_back.wait(min(ends, until) - now)
+        lease = Lease(name, next(self._tokens))
+        self._held[name] = lease.token, _now() + seconds
+        return lease
 
 
 @attrs.define
 class _Group:
+    asked_at: float = 0.0
+    """When a member of it last was there."""
     reached: int = 0
     taken: dict[int, float] = attrs.field(factory=dict[int, float])
     """What was taken and is not done, and when."""
 
+    @property
+    def finished(self) -> int:
+        """The last entry up to which it has done everything."""
+        return min([self.reached, *(each - 1 for each in self.taken)])
+
 
 class MemoryEventStream:
-    """A stream for one process. A group that is as far behind as the stream is long holds up who appends."""
+    """A stream for one process. A group that is as far behind as the stream is long holds up who appends.
+
+    It does so until nobody has taken for it for `silent_seconds`: then it loses what is pushed out.
+    """
 
     def __init__(self, *, length: int = _STREAM_LENGTH, silent_seconds: float = _SILENT_SECONDS) -> None:
         self._entries: deque[WireEvent] = deque(maxlen=length)
@@ -93,55 +119,58 @@ class MemoryEventStream:
         self._last = 0
         """The number of the last entry."""
         self._groups: dict[str, _Group] = {}
-        self._appended = asyncio.Condition()
+        self._appended = _News()
 
     async def append(self, event: WireEvent, /) -> None:
+        silent_since = _now() - self._silent_seconds
         for name, group in self._groups.items():
-            if self._last - min([group.reached, *(each - 1 for each in group.taken)]) >= self._length:
+            if group.asked_at > silent_since and self._last - group.finished >= self._length:
                 full = f"{name} is {self._length:,} events behind: see why it does not get on"
                 raise UnavailableError(UnavailableCode.BUS_FULL, full)
         self._entries.append(event)
         self._last += 1
-        async with self._appended:
-            self._appended.notify_all()
+        self._appended.tell()
 
     async def take(self, group: str, /, *, limit: int, seconds: float) -> Sequence[Entry]:
-        mine = self._groups.setdefault(group, _Group())
-        if not (taken := self._next_for(mine, limit)):
-            await self._wait(mine.reached, seconds)
-            taken = self._next_for(mine, limit)
-        mine.taken |= dict.fromkeys(taken, time.monotonic())
+        mine, until = self._groups.setdefault(group, _Group()), _now() + seconds
+        while not (taken := self._next_for(mine, limit)) and mine.asked_at < until:
+            await self._appended.wait(until - mine.asked_at)
+        mine.taken |= dict.fromkeys(taken, mine.asked_at)
         mine.reached = max([mine.reached, *taken])
         return [self._entry(each) for each in taken]
 
     async def done(self, group: str, positions: Sequence[str], /) -> None:
+        mine = self._groups.setdefault(group, _Group())
+        mine.asked_at = _now()
         for position in positions:
-            self._groups[group].taken.pop(int(position), None)
+            mine.taken.pop(int(position), None)
 
     async def after(self, position: str, /, *, limit: int, seconds: float) -> Sequence[Entry]:
-        reached = int(position or 0)
-        await self._wait(reached, seconds)
+        reached, until = int(position or 0), _now() + seconds
+        while self._last <= reached and (now := _now()) < until:
+            await self._appended.wait(until - now)
         return [self._entry(each) for each in self._numbers(reached)[:limit]]
 
     async def latest(self, limit: int, /) -> Sequence[Entry]:
         return [self._entry(each) for each in self._numbers(self._last - limit)]
 
     def _next_for(self, group: _Group, limit: int) -> Sequence[int]:
-        silent_since = time.monotonic() - self._silent_seconds
-        lost = [each for each, at in group.taken.items() if at <= silent_since]
+        group.asked_at, kept = _now(), self._numbers(0)
+        group.taken = {each: at for each, at in group.taken.items() if each in kept}
+        silent_since = group.asked_at - self._silent_seconds
+        lost = sorted(each for each, at in group.taken.items() if at <= silent_since)
         return [*lost, *self._numbers(group.reached)][:limit]
 
     def _numbers(self, reached: int) -> range:
+        """Of the entries that are kept and come after one."""
         return range(max(reached, self._last - len(self._entries)) + 1, self._last + 1)
 
     def _entry(self, number: int) -> Entry:
         return Entry(str(number), self._entries[number - self._last - 1])
 
-    async def _wait(self, reached: int, seconds: float) -> None:
-        """Until there is an entry beyond, or for so many seconds."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds), self._appended:
-                await self._appended.wait_for(lambda: self._last > reached)
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 @attrs.frozen
@@ -155,9 +184,11 @@ class MemoryShared:
 
 @asynccontextmanager
 async def open_memory_shared(_: Settings) -> AsyncGenerator[Shared]:
+    """What processes share, for one process: gone with it."""
     yield MemoryShared()
 
 
 @asynccontextmanager
 async def open_memory_stream(_: Settings) -> AsyncGenerator[EventStream]:
+    """A stream of events for one process: gone with it."""
     yield MemoryEventStream()

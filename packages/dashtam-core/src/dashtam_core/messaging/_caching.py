@@ -12,8 +12,8 @@ import os
 import random
 import struct
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import attrs
@@ -93,7 +93,7 @@ class QueryCache:
     def __init__(self, cache: Cache | None = None, key: bytes = b"") -> None:
         self._cache = cache
         self._cipher = _cipher(key) if cache else None
-        self._flights: dict[bytes, asyncio.Future[bytes | None]] = {}
+        self._flights: dict[bytes, asyncio.Future[Answer | None]] = {}
         self._owed: dict[UserId, float] = {}
         """Of whom the cache could not be told, and when."""
 
@@ -101,7 +101,7 @@ class QueryCache:
         if isinstance(call.message, Command):
             changing = self._cache is not None and call.message.changes_data
             return await (self._change(call, proceed) if changing else proceed(call))
-        cached = isinstance(call.message, Query) and call.message.cached
+        cached = isinstance(call.message, Query) and call.message.cached and not call.message.audited
         if self._cache is None or call.render is None or not cached:
             return _rendered(await proceed(call), call.render)
         return await self._read(self._cache, call, call.render, proceed)
@@ -123,14 +123,16 @@ class QueryCache:
         if found is None:
             return _rendered(await proceed(call), render)
         version, kept = found
-        flight = self._flights.get(version + what)
-        if kept is not None and (flight is not None or not kept.due):
+        while (flight := self._flights.get(version + what)) is not None:
+            if kept is not None:
+                return Success(kept.body)
+            await asyncio.wait([flight])
+            if not flight.cancelled():
+                made = flight.result()
+                return _rendered(await proceed(call), render) if made is None else made
+        if kept is not None and not kept.due:
             return Success(kept.body)
-        if flight is None:
-            return await self._make(cache, call, render, proceed, version + what)
-        await asyncio.wait([flight])
-        made = flight.result()
-        return _rendered(await proceed(call), render) if made is None else Success(made)
+        return await self._make(cache, call, render, proceed, version + what)
 
     async def _find(self, cache: Cache, user_id: UserId, what: bytes) -> tuple[bytes, _Kept | None] | None:
         """The version of a person's data and what is kept for it; None: ask the store, and keep nothing."""
@@ -138,48 +140,70 @@ class QueryCache:
             return None
         try:
             version, sealed = await cache.get_many([_version_key(user_id), _key(user_id, what)])
+            while version is None and (begun := self._flights.get(user_id.bytes)) is not None:
+                await asyncio.wait([begun])
+                version, sealed = await cache.get_many([_version_key(user_id), _key(user_id, what)])
             if version is None:
                 version = os.urandom(_VERSION)  # before the data is read, so that a change meanwhile takes it away
-                await cache.set(_version_key(user_id), version, seconds=_VERSION_SECONDS)
+                with self._flight(user_id.bytes):
+                    await cache.set(_version_key(user_id), version, seconds=_VERSION_SECONDS)
         except UnavailableError:
             return None
-        return None if version == _CHANGING else (version, self._opened(sealed, version + what))
+        return (version, self._opened(sealed, version + what)) if len(version) == _VERSION else None
 
     async def _make(self, cache: Cache, call: Call, render: Rendering, proceed: Next, wanted: bytes) -> Answer:
         """Asks the store once for all who ask the same meanwhile, and keeps what it says."""
-        flight = self._flights[wanted] = asyncio.get_running_loop().create_future()
-        body: bytes | None = None
-        began = time.perf_counter()
-        try:
+        with self._flight(wanted) as flight:
+            began = time.perf_counter()
             answer = _rendered(await proceed(call), render)
-            body = answer.unwrap() if isinstance(answer, Success) else None
+            flight.set_result(answer)
+            took = time.perf_counter() - began
+            left = KEPT_SECONDS - took  # for the data is as old as that
+            if isinstance(answer, Success) and len(answer.unwrap()) <= _LARGEST and left > 0:
+                sealed = self._sealed(_Kept(answer.unwrap(), took, time.time() + left), wanted)
+                with suppress(UnavailableError):
+                    await cache.set(_key(call.subject.user_id, wanted[_VERSION:]), sealed, seconds=left)
+        return answer
+
+    @contextmanager
+    def _flight(self, wanted: bytes) -> Generator[asyncio.Future[Answer | None]]:
+        """For those who want the same meanwhile: the answer, None without one; cancelled, another goes on."""
+        flight = self._flights[wanted] = asyncio.get_running_loop().create_future()
+        try:
+            yield flight
+        except asyncio.CancelledError:
+            flight.cancel()
+            raise
         finally:
             del self._flights[wanted]
-            flight.set_result(body)
-        if body is not None and len(body) <= _LARGEST:
-            kept = _Kept(body, time.perf_counter() - began, time.time() + KEPT_SECONDS)
-            with suppress(UnavailableError):
-                sealed = self._sealed(kept, wanted)
-                await cache.set(_key(call.subject.user_id, wanted[_VERSION:]), sealed, seconds=KEPT_SECONDS)
-        return answer
+            if not flight.done():
+                flight.set_result(None)
 
     async def _tell(self, user_id: UserId, version: bytes, seconds: float) -> bool:
         """Whether the cache knows now."""
         if self._cache is None:
             return True
-        self._owed.pop(user_id, None)
+        owed, told = self._owed.get(user_id), False
         try:
-            await self._cache.set(_version_key(user_id), version, seconds=seconds)
-        except UnavailableError:
-            self._owed[user_id] = time.monotonic()
-            return False
-        return True
+            with suppress(UnavailableError):
+                await self._cache.set(_version_key(user_id), version, seconds=seconds)
+                told = True
+        finally:  # whoever is cut off here does not know whether the cache does
+            if not told:
+                self._owe(user_id)
+            elif self._owed.get(user_id) is owed:  # what failed meanwhile is of a later change
+                self._owed.pop(user_id, None)
+        return told
+
+    def _owe(self, user_id: UserId) -> None:
+        """Remembers that it could not be told of this person, until what was kept before now is gone by itself."""
+        self._owed.pop(user_id, None)
+        self._owed[user_id] = time.monotonic()
+        while not self._is_owed(earliest := next(iter(self._owed))):
+            del self._owed[earliest]
 
     def _is_owed(self, user_id: UserId) -> bool:
-        """Whether it could not be told of this person. What was kept before then is gone by itself soon."""
-        while self._owed and time.monotonic() - next(iter(self._owed.values())) > KEPT_SECONDS:
-            del self._owed[next(iter(self._owed))]
-        return user_id in self._owed
+        return time.monotonic() - self._owed.get(user_id, -math.inf) <= KEPT_SECONDS
 
     def _sealed(self, kept: _Kept, bound_to: bytes) -> bytes:
         assert self._cipher is not None, "there is a cache"
@@ -187,7 +211,7 @@ class QueryCache:
         return nonce + self._cipher.encrypt(nonce, _MADE.pack(kept.seconds, kept.until) + kept.body, bound_to)
 
     def _opened(self, sealed: bytes | None, bound_to: bytes) -> _Kept | None:
-        """None also for what is of an earlier version, of somebody else, or not from here."""
+        """None also for what is of an earlier version, of somebody else, not from here, or past its time."""
         from cryptography.exceptions import InvalidTag
 
         assert self._cipher is not None, "there is a cache"
@@ -195,7 +219,8 @@ class QueryCache:
             made = self._cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], bound_to) if sealed else b""
         except (InvalidTag, ValueError):
             return None
-        return _Kept(made[_MADE.size :], *_MADE.unpack_from(made)) if made else None
+        kept = _Kept(made[_MADE.size :], *_MADE.unpack_from(made)) if made else None
+        return kept if kept is not None and time.time() < kept.until else None
 
 
 def _rendered(answer: Answer, render: Rendering | None) -> Answer:

@@ -9,8 +9,9 @@ import asyncio
 import logging
 from asyncio import Queue, QueueFull, QueueShutDown, Task
 from collections import deque
-from collections.abc import Collection, Generator, Iterable, Sequence
+from collections.abc import Collection, Generator, Iterable, Reversible, Sequence
 from contextlib import contextmanager, suppress
+from contextvars import Context
 from typing import Final
 
 import attrs
@@ -75,19 +76,20 @@ class Live:
 
     async def begin(self) -> None:
         """Follows the stream from now on. Waits a moment, so that those who come back find what they missed."""
-        if self.stream is not None and self._following is None:
-            follow = self._follow(self.stream)
-            self._following = asyncio.create_task(follow, name="dashtam live events")
-        if self.stream is not None:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._begun.wait(), _FIRST_SECONDS)
+        if self.stream is None or self._over:
+            return
+        if self._following is None or self._following.done():
+            self._begun.clear()
+            self._following = asyncio.create_task(self._follow(self.stream), context=Context())
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._begun.wait(), _FIRST_SECONDS)
 
     @contextmanager
     def listen(
         self, user_id: UserId, categories: Collection[Category], after: str | None = None
     ) -> Generator[Listener]:
         """Listens for a person while the block lasts: to what came after a position, and to what comes."""
-        missed = self._since(after)
+        missed = () if after is None else _after(self._remembered, after)
         listener = Listener(categories, missed is not None)
         for entry in missed or ():
             if entry.event.user_id == user_id:
@@ -115,9 +117,7 @@ class Live:
     def close(self) -> None:
         """Nobody listens any more; who does is told to come back."""
         self._over = True
-        for some in self._listeners.values():
-            for listener in some:
-                listener.waiting.shutdown()
+        self._send_back()
 
     async def aclose(self) -> None:
         self.close()
@@ -126,41 +126,50 @@ class Live:
             await asyncio.wait([self._following])
 
     async def _follow(self, stream: EventStream) -> None:
-        position: str | None = None
         reachable = True
-        while True:
-            try:
-                if position is None:
-                    entries = await stream.latest(REMEMBERED)
-                else:
-                    entries = await stream.after(position, limit=_BATCH, seconds=_SECONDS)
-            except UnavailableError as error:
-                if reachable:
-                    _log.warning("live events wait for the stream", extra={"code": error.code})
-                reachable = False
-                await asyncio.sleep(_FIRST_SECONDS)
-                continue
-            reachable = True
-            for entry in entries:
-                self._tell(entry)
-            position = entries[-1].position if entries else position or ""
-            self._begun.set()
+        try:
+            while True:
+                try:
+                    await self._catch_up(stream)
+                    while True:
+                        for entry in await stream.after(self.position, limit=_BATCH, seconds=_SECONDS):
+                            self._tell(entry)
+                        reachable = True
+                except UnavailableError as error:
+                    if reachable:
+                        _log.warning("live events wait for the stream", extra={"code": error.code})
+                    reachable = False
+                    await asyncio.sleep(_FIRST_SECONDS)
+        finally:
+            self._send_back()
+
+    async def _catch_up(self, stream: EventStream) -> None:
+        """Begins where it left. If the stream does not know that any more, everybody has to come back."""
+        latest = await stream.latest(REMEMBERED)
+        if _after(latest, self.position) is None:
+            self._remembered = deque(latest, REMEMBERED)
+            self._send_back()
+        self._begun.set()
+
+    def _send_back(self) -> None:
+        for some in self._listeners.values():
+            for listener in some:
+                listener.waiting.shutdown()
 
     def _tell(self, entry: Entry) -> None:
         self._remembered.append(entry)
         for listener in self._listeners.get(entry.event.user_id, ()):
             _put(listener, entry)
 
-    def _since(self, position: str | None) -> Sequence[Entry] | None:
-        """What came after a position; None if that is not remembered."""
-        if position is None:
-            return ()
-        found: list[Entry] = []
-        for entry in reversed(self._remembered):
-            if entry.position == position:
-                return found[::-1]
-            found.append(entry)
-        return None
+
+def _after(entries: Reversible[Entry], position: str) -> Sequence[Entry] | None:
+    """What came after a position; None if that is not among these."""
+    found: list[Entry] = []
+    for entry in reversed(entries):
+        if entry.position == position:
+            return found[::-1]
+        found.append(entry)
+    return None
 
 
 def _put(listener: Listener, entry: Entry) -> None:

@@ -55,8 +55,11 @@ class Relay:
         self._deliveries, self._stream, self._changed = deliveries, stream, changed
         self._subscribers: dict[str, dict[str, DurableSubscription]] = {}
         told = list(subscriptions)
+        if any(each.name == STREAM for each in told):
+            raise ValueError(f"a subscriber is called {STREAM!r}, as the stream itself is: give it another name")
+        self._spread = {each.name for each in told if each.spread}
         if stream is not None:
-            crossing = {*streamed, *(each.event for each in told if each.spread)}
+            crossing = {*streamed, *(each.event for each in told if each.name in self._spread)}
             told += [each.delivered_to(STREAM, _never) for each in crossing]
         for each in told:
             wanted = self._subscribers.setdefault(each.name, {})
@@ -66,7 +69,6 @@ class Relay:
         self._max_attempts, self._first_backoff = max_attempts, first_backoff
         self._poll_seconds, self._delivery_seconds = poll_seconds, delivery_seconds
         self._overdue_seconds = overdue_seconds
-        self._spread = {name for name, some in self._subscribers.items() if any(e.spread for e in some.values())}
         self._woken = {name: asyncio.Event() for name in self._subscribers}
         self._running = False
 
@@ -77,8 +79,7 @@ class Relay:
 
     async def register(self) -> None:
         """Makes the subscribers known, before anything happens that they want to hear of."""
-        if self._subscribers:
-            await self._deliveries.register({STREAM: [], **self.names})
+        await self._deliveries.register({STREAM: [], **self.names})
 
     async def run(self) -> None:
         """Delivers what is due, again and again, until cancelled. Returns at once where nobody subscribed."""
@@ -197,8 +198,8 @@ class Relay:
                 raise
             # Whatever a subscriber raises is its own: it is told again, and stops nobody else.
             await self._put_off(name, handover, error)
-        else:
-            if self._changed is not None and name != STREAM:
+        finally:  # also where nobody knows whether it was committed
+            if handover is not None and self._changed is not None and name != STREAM:
                 await self._changed(handover.event.user_id)
         return True
 
@@ -208,7 +209,12 @@ class Relay:
             await self._stream.append(WireEvent.of(handover.event, subscription.event))
             return
         event: DomainEvent = handover.event.read(subscription.event)
-        await subscription.subscriber(event, handover.unit)
+        try:
+            await subscription.subscriber(event, handover.unit)
+        except asyncio.CancelledError as error:
+            if (task := asyncio.current_task()) is not None and not task.cancelling():  # that ends no loop of ours
+                raise RuntimeError("what a subscriber waited for was cancelled") from error
+            raise
 
     async def _put_off(self, name: str, handover: Handover, error: Exception) -> None:
         final = handover.attempt >= self._max_attempts

@@ -52,6 +52,7 @@ class ListMatches(Query[Sequence[MatchedPair], PortfolioRefused]):
 
     permission: ClassVar[Permission] = ACCOUNTS_READ
     resource_type: ClassVar[str] = "match"
+    cached: ClassVar[bool] = True
     kind: MatchKind
     state: MatchState = MatchState.SUGGESTED
     from_date: date | None = None

@@ -25,7 +25,9 @@ for _needed in ("pytest", "pytest_asyncio", "hypothesis"):
 
 import pytest  # noqa: E402 - known to be there
 
-_SUITES = "_batches _bus _data _identity _lasting _machine _outbox _people _ports _shared _trail _units samples"
+_SUITES = (
+    "_batches _bus _data _identity _lasting _machine _outbox _people _ports _shared _sharing _trail _units samples"
+)
 pytest.register_assert_rewrite(*(f"{__name__}.{suite}" for suite in _SUITES.split()))
 
 # ruff: isort: off - asserts are rewritten in what is imported from here on
@@ -40,12 +42,18 @@ from dashtam_core.testing._ports import (  # noqa: E402
     PersonalVaultConformance,
     SignerConformance,
 )
+from dashtam_core.testing._sharing import (  # noqa: E402
+    CacheConformance,
+    EventStreamConformance,
+    LocksConformance,
+)
 from dashtam_core.testing._store import StoreConformance  # noqa: E402
 
 # fmt: off
 __all__ = [
-    "ClockConformance", "Conformance", "Counts", "EventBusConformance", "KeyringConformance",
-    "PersonalVaultConformance", "ProviderConformance", "RateLimiterConformance", "SignerConformance",
-    "StatementReaderConformance", "StoreConformance", "needs", "store_machine",
+    "CacheConformance", "ClockConformance", "Conformance", "Counts", "EventBusConformance",
+    "EventStreamConformance", "KeyringConformance", "LocksConformance", "PersonalVaultConformance",
+    "ProviderConformance", "RateLimiterConformance", "SignerConformance", "StatementReaderConformance",
+    "StoreConformance", "needs", "store_machine",
 ]
 # fmt: on

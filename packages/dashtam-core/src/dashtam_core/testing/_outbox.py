@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import cast
 from uuid import UUID
@@ -14,7 +14,7 @@ from dashtam_core.kernel import Subject, new_id
 from dashtam_core.messaging import Handover, OutboxLag, StoredEvent
 from dashtam_core.store import Capability, Store, UnitOfWork
 from dashtam_core.testing._conformance import Conformance, needs
-from dashtam_core.testing._shared import PATIENCE, BrokenError, names_of
+from dashtam_core.testing._shared import HOUR, PATIENCE, BrokenError, names_of
 from dashtam_core.testing.samples import (
     ANN,
     BEN,
@@ -30,7 +30,7 @@ from dashtam_core.testing.samples import (
     within,
 )
 
-HOUR = 3600.0
+type Work = Callable[[Handover], Awaitable[object]]
 
 
 def own(handover: Handover) -> UnitOfWork:
@@ -59,13 +59,32 @@ async def heard(store: Store, subscriber: str) -> Counter[StoredEvent]:
     return Counter(await hear_all(store, subscriber))
 
 
+def deliver(
+    store: Store, subscriber: str, one: StoredEvent | None = None
+) -> AbstractAsyncContextManager[Handover | None]:
+    """The delivery of one event, or of the next."""
+    deliveries = store.deliveries
+    return deliveries.this_one(one.event_id, subscriber) if one else deliveries.next_for(subscriber)
+
+
+async def hear_of(store: Store, one: StoredEvent, subscriber: str = "mail") -> StoredEvent | None:
+    """Takes one event, if the subscriber is to be told of it now, while others have a turn."""
+    async with store.deliveries.this_one(one.event_id, subscriber) as handover:
+        await asyncio.sleep(0)
+        return None if handover is None else handover.event
+
+
+async def overdue(store: Store, subscriber: str = "mail", seconds: float = 0.0, limit: int = 99) -> list[UUID]:
+    return list(await store.deliveries.overdue(subscriber, seconds, limit=limit))
+
+
 async def stumble(
-    store: Store, subscriber: str, work: Callable[[Handover], Awaitable[object]] | None = None
+    store: Store, subscriber: str, work: Work | None = None, one: StoredEvent | None = None
 ) -> Handover:
-    """Fails in a delivery, after some work in its unit; answers what was handed over."""
+    """Fails in a delivery, of one event or the next, after some work in its unit; answers what was handed over."""
     handover: Handover | None = None
     with suppress(BrokenError):
-        async with store.deliveries.next_for(subscriber) as handover:
+        async with deliver(store, subscriber, one) as handover:
             if handover is not None and work is not None:
                 await work(handover)
             raise BrokenError
@@ -74,10 +93,14 @@ async def stumble(
 
 
 async def give_up(
-    store: Store, subscriber: str, problem: str = "broken", retry_in: float | None = None
+    store: Store,
+    subscriber: str,
+    problem: str = "broken",
+    retry_in: float | None = None,
+    one: StoredEvent | None = None,
 ) -> StoredEvent:
     """Fails in a delivery, for good or until a retry; answers of which event."""
-    handover = await stumble(store, subscriber)
+    handover = await stumble(store, subscriber, one=one)
     await store.deliveries.failed(handover, subscriber, problem, retry_in=retry_in)
     return handover.event
 
@@ -181,15 +204,16 @@ class OutboxPromises(Conformance):
         assert (await names_of(store, ANN), await actions_of(store), await hear(store, "next")) == ([], [], None)
         assert await hear_all(store, "mail") == [one]
 
+    @pytest.mark.parametrize("by_name", [False, True])
     @pytest.mark.parametrize("ending", [RuntimeError, asyncio.CancelledError])
     async def test_a_delivery_that_is_cut_short_comes_again(
-        self, store: Store, ending: type[BaseException]
+        self, store: Store, ending: type[BaseException], by_name: bool
     ) -> None:
         """Who discards the unit is told that this ends no delivery; who is cancelled gives the turn back."""
         (one,) = await told(store, "1")
 
-        async def deliver() -> None:
-            async with store.deliveries.next_for("mail") as handover:
+        async def work() -> None:
+            async with deliver(store, "mail", one if by_name else None) as handover:
                 assert handover is not None
                 await effect(handover)
                 if ending is RuntimeError:
@@ -198,11 +222,12 @@ class OutboxPromises(Conformance):
                     task.cancel()
                     await asyncio.sleep(0)
 
-        task = asyncio.create_task(deliver())
+        task = asyncio.create_task(work())
         with pytest.raises(ending):
             await asyncio.wait_for(task, PATIENCE)
         assert await names_of(store, ANN) == []
-        assert await hear_all(store, "mail") == [one]
+        assert await (hear_of(store, one) if by_name else hear(store, "mail")) == one
+        assert await hear_all(store, "mail") == []
 
     async def test_a_retry_waits_for_its_time(self, store: Store) -> None:
         """Until then the later events pass, and the one that failed is not handed over."""
@@ -220,6 +245,70 @@ class OutboxPromises(Conformance):
             for _ in range(3):
                 assert await asyncio.wait_for(hear(store, "mail"), PATIENCE) is None
         assert await heard(store, "mail") == both - Counter([handover.event])
+
+    async def test_an_event_is_told_once_however_many_tell_of_it(self, store: Store) -> None:
+        """Of those who come at once, again and again, one is handed it, and its effect is there once."""
+        (one,) = await told(store, "1")
+        attempts = list[int]()
+
+        async def come() -> None:
+            for _ in range(3):
+                async with store.deliveries.this_one(one.event_id, "mail") as handover:
+                    if handover is not None:
+                        attempts.append(handover.attempt)
+                        assert await asyncio.wait_for(hear_of(store, one), PATIENCE) is None
+                        await effect(handover)
+
+        await asyncio.wait_for(asyncio.gather(*(come() for _ in range(8))), PATIENCE)
+        assert (attempts, await names_of(store, ANN)) == ([1], ["account made"])
+        assert await hear_all(store, "mail") == []
+
+    async def test_events_are_told_beside_each_other(self, store: Store) -> None:
+        """Nobody waits for the turn of another event, or of another subscriber."""
+        events = await told(store, *map(str, range(8)), to=("mail", "index"))
+        jobs = [hear_of(store, one, name) for one in reversed(events) for name in ("mail", "index")]
+        assert Counter(await asyncio.wait_for(asyncio.gather(*jobs), PATIENCE)) == Counter(events * 2)
+        assert await overdue(store) == await overdue(store, "index") == []
+
+    async def test_an_event_that_is_not_to_be_told_now_is_not(self, store: Store) -> None:
+        """Had, put off, given up, not wanted, not known or of who was erased: nobody has it, nor is it overdue."""
+        had, put_off, dead = await told(store, "had", "put off", "dead")
+        unwanted, erased = event("unwanted", name="Moved"), event("erased", BEN)
+        await tell(store, unwanted, erased)
+        async with store.unit_of_work(BEN) as unit:
+            await unit.people.erase()
+        assert await hear_of(store, had) == had
+        await give_up(store, "mail", one=put_off, retry_in=HOUR)
+        await give_up(store, "mail", one=dead)
+        for one in (had, put_off, dead, unwanted, erased, event("unknown")):
+            assert await hear_of(store, one) is None
+        assert await hear_of(store, put_off, "unknown") is None
+        assert await overdue(store) == await overdue(store, "unknown") == []
+
+    async def test_what_failed_is_overdue_when_it_is_to_be_told_again(self, store: Store) -> None:
+        """However short it has waited; its effect is undone, its attempts are counted, and a retry starts anew."""
+        one, other = await told(store, "1", "2")
+        for attempt in (1, 2):
+            handover = await stumble(store, "mail", effect, one)
+            assert (handover.event, handover.attempt) == (one, attempt)
+            await store.deliveries.failed(handover, "mail", "broken", retry_in=0)
+            assert await overdue(store, seconds=HOUR) == [one.event_id]
+        await give_up(store, "mail", one=one)
+        assert await overdue(store, seconds=HOUR) == []
+        await store.deliveries.retry()
+        assert await overdue(store, seconds=HOUR) == [one.event_id]
+        assert (await stumble(store, "mail", one=one)).attempt == 1
+        assert (await names_of(store, ANN), await hear_of(store, other)) == ([], other)
+
+    @needs(Capability.ORDERED_OUTBOX)
+    async def test_what_has_waited_too_long_is_overdue(self, store: Store) -> None:
+        """Not what is young. The earliest come first, so many at most, of what this subscriber waits for."""
+        events = await told(store, *map(str, range(5)), to=("mail", "index"))
+        ids = [each.event_id for each in events]
+        assert [await overdue(store, seconds=HOUR), await overdue(store, limit=2)] == [[], ids[:2]]
+        await hear_of(store, events[1])
+        await give_up(store, "mail", one=events[3], retry_in=0)
+        assert (await overdue(store), await overdue(store, "index")) == ([ids[0], *ids[2:]], ids)
 
     async def test_dead_letters_tell_what_became_of_an_event(self, store: Store) -> None:
         """Each says which event, whose delivery, how often it was tried, why it failed and when: latest first."""

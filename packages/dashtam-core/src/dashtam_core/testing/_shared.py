@@ -12,6 +12,7 @@ from dashtam_core.testing.samples import account, annotation, balance, document,
 
 PATIENCE = 30
 """Seconds after which somebody who is waited for will not come."""
+HOUR = 3600.0
 MANY = 10_000
 """More than there ever is in a test."""
 ALL, NOTHING = [1, 2, 1, 1, 1, 1], [0] * 6

@@ -54,6 +54,7 @@ PLACES: Final[Places] = {
     Fault.FAIL_AFTER: ("*",),
     Fault.DELAY: ("*",),
     Fault.DUPLICATE: (
+        *("cache.*", "stream.append", "stream.done", "stream.after", "stream.latest"),
         *("ping", "maintain", "accounts.*", "documents.*", "person_keys.*", "unit_of_work.flush"),
         *("users.find", "users.look_up", "users.page", "credentials.get", "credentials.find", "credentials.list"),
         *("audit.entries", "audit.seal", "audit.leaf_hashes", "audit.checkpoints", "audit.sweep", "audit.lag"),

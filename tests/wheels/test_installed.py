@@ -22,6 +22,7 @@ SETS = (
     ("dashtam-fastapi",),
     ("dashtam-files",),
     ("dashtam-postgres",),
+    ("dashtam-redis",),
     ("dashtam-core[cli]", "dashtam-files"),
     ("dashtam-embedded", "dashtam-files", "dashtam-postgres"),
     ("dashtam-fastapi", "dashtam-files"),
@@ -81,6 +82,14 @@ def test_the_durable_store_says_that_no_server_answers(workshop: Workshop) -> No
     assert "hush" not in said["said"]
 
 
+def test_what_is_shared_is_not_needed(workshop: Workshop) -> None:
+    """With the adapter alone Dashtam works in memory, and says which server it goes on without."""
+    said = workshop.environment("dashtam-redis").told("shared")
+    assert (said["listed"], said["code"]) == (0, "cache_unreachable")
+    assert "127.0.0.1:1" in said["said"]
+    assert "hush" not in said["said"]
+
+
 def test_data_outlive_the_server(workshop: Workshop) -> None:
     """A server of one's own is started, migrated and written to; the next start finds all of it."""
     durable = workshop.environment("dashtam-embedded", "dashtam-files", "dashtam-postgres")
@@ -122,7 +131,7 @@ def test_everything_together(workshop: Workshop) -> None:
     masks = {each["mask"] for each in json.loads(listed.stdout)["items"]}
     assert masks == {"7702", "4481", "0226", "5500", "3000", "3201", None}
     found = json.loads(plugins.stdout)["plugins"]
-    assert {each["name"] for each in found} == {"memory", "embedded", "fastapi", "files", "postgres"}
+    assert {each["name"] for each in found} == {"memory", "embedded", "fastapi", "files", "postgres", "redis"}
     assert all(each["active"] and each["provides"] for each in found)
 
 

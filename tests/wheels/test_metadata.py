@@ -22,6 +22,7 @@ DECLARED: dict[str, set[str]] = {
     },
     "dashtam-files": {"attrs", "dashtam-core", "lxml"},
     "dashtam-postgres": {"alembic", "asyncpg", "attrs", "dashtam-core[crypto]", "sqlalchemy[asyncio]"},
+    "dashtam-redis": {"attrs", "dashtam-core[crypto]", "redis[hiredis]"},
 }
 IN_PLUGINS = {
     "dashtam-embedded": {"dashtam-core", "dashtam-postgres"},  # what loads its plugin, and what it says is missing

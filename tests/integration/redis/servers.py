@@ -61,6 +61,8 @@ class Proxy:
 
     def __init__(self, url: str, tls: ssl.SSLContext | None = None) -> None:
         self.delay = 0.0
+        self.accepted = 0
+        """How many connections there were."""
         self._to, self._tls = urlsplit(url), tls
         self._flows = asyncio.Event()
         self._connections: set[asyncio.Task[None]] = set()
@@ -108,6 +110,7 @@ class Proxy:
             )
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.accepted += 1
         connection = asyncio.create_task(self._connect(reader, writer))
         self._connections.add(connection)
         connection.add_done_callback(self._connections.discard)

@@ -117,6 +117,45 @@ async def test_a_server_that_takes_nothing_is_done_without(
     assert lines(caplog) == LINES
 
 
+async def test_what_waits_for_others_to_fail_is_not_sent_itself(valkey_url: str) -> None:
+    """It would be in vain, and take as long again."""
+    async with Proxy(valkey_url) as line, open_shared(line.url) as shared, asyncio.timeout(PATIENCE):
+        line.hang()
+        asking = list[asyncio.Task[None]]()
+        for _ in range(40):
+            asking.append(asyncio.create_task(write(shared)))
+            await asyncio.sleep(0)
+        refused = await asyncio.gather(*asking, return_exceptions=True)
+        assert [type(each) for each in refused] == [UnavailableError] * 40
+        assert line.accepted <= 4
+        await line.mend()
+
+
+async def test_it_is_tried_until_it_works(valkey_url: str, caplog: pytest.LogCaptureFixture) -> None:
+    """However often that fails."""
+    async with Proxy(valkey_url) as line, open_shared(line.url) as shared, asyncio.timeout(PATIENCE):
+        async with hanging(line):
+            await refuses(shared)
+            tried = line.accepted
+            while line.accepted < tried + 2:  # noqa: ASYNC110 - nothing tells of it
+                await asyncio.sleep(0.01)
+        await works(shared)
+    assert lines(caplog) == LINES
+
+
+async def test_what_stays_slow_is_not_used(valkey_url: str, caplog: pytest.LogCaptureFixture) -> None:
+    """It takes what is written to try it, and not soon enough."""
+    async with Proxy(valkey_url) as line, open_shared(line.url) as shared, client(line.url) as administrator:
+        async with slow(line), asyncio.timeout(PATIENCE):
+            await refuses(shared)
+            await administrator.delete("dashtam:probe")
+            while not await administrator.exists("dashtam:probe"):
+                pass
+            await administrator.ping()  # as slow as the answer to what was written
+            await refuses(shared)
+        assert lines(caplog) == LINES[:1]
+
+
 async def test_a_server_that_is_paused_or_killed_is_done_without(
     own_server: OwnServer, caplog: pytest.LogCaptureFixture
 ) -> None:

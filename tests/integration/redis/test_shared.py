@@ -71,6 +71,15 @@ async def test_a_rate_holds_for_all_processes_together(redis_url: str, seed: int
         assert rate.burst <= let_in[key] <= rate.burst + passed / rate.seconds
 
 
+async def test_who_leaves_before_it_is_sent_is_not_counted(shared: RedisShared) -> None:
+    """Nobody counts for what they were cancelled in asking."""
+    taking = asyncio.create_task(shared.limits.take({"key": Rate(3, HOUR)}))
+    await asyncio.sleep(0)
+    taking.cancel()
+    await asyncio.wait([taking])
+    assert (await shared.limits.take({"key": Rate(3, HOUR)})).left == 2
+
+
 async def test_a_clock_that_was_set_back_locks_nobody_out(shared: RedisShared, redis_url: str) -> None:
     """What says that a key has its room again in an hour is not believed: it never takes longer than a burst."""
     rate = Rate(3, 0.01)

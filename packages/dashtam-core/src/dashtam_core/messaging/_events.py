@@ -66,7 +66,8 @@ class DomainEvent:
 
         It gets the event and the unit of work of the event's person, and what it writes there is applied once.
         `name` is what its deliveries are remembered by: it stays when the function moves. `spread` over the
-        processes of a deployment, where they share a stream, it is told of many at once and in no order.
+        processes of a deployment, where they share a stream, it is told of many at once and in no order: give it
+        another name when you change that.
         """
         return DurableSubscription(cls, name, subscriber, spread)
 

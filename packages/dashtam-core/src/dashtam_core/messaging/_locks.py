@@ -23,7 +23,8 @@ class Locks(Protocol):
     ) -> AbstractAsyncContextManager[Lease | None]:
         """Hold a lock while the block lasts, `seconds` at most; None if others had it for the `wait` seconds.
 
-        It is given back at the end of the block, unless it has passed to somebody else meanwhile.
+        It is given back at the end of the block, unless it has passed to somebody else meanwhile; who is cancelled
+        while taking it has nothing.
 
         Raises:
             UnavailableError: nobody can say who holds it. The block was not entered.

@@ -78,8 +78,12 @@ class Relay:
         return {name: sorted(wanted) for name, wanted in self._subscribers.items()}
 
     async def register(self) -> None:
-        """Makes the subscribers known, before anything happens that they want to hear of."""
-        await self._deliveries.register({STREAM: [], **self.names})
+        """Makes the subscribers known, before anything happens that they want to hear of.
+
+        Whoever is not here goes on waiting: another process may have them, and the stream too.
+        """
+        if self._subscribers:
+            await self._deliveries.register(self.names)
 
     async def run(self) -> None:
         """Delivers what is due, again and again, until cancelled. Returns at once where nobody subscribed."""

@@ -78,24 +78,26 @@ class EventStream(Protocol):
     async def append(self, event: WireEvent, /) -> None:
         """Add an event at the end.
 
+        A group none of whose members has come for long holds nobody up, and loses what is pushed out.
+
         Raises:
-            UnavailableError: also if a group is so far behind that the event would push out what it has not had.
+            UnavailableError: also, as `bus_full`, if it would push out what a group has yet to do.
         """
         ...
 
     async def take(self, group: str, /, *, limit: int, seconds: float) -> Sequence[Entry]:
         """The next entries for a group, each for one of its members: this one, until it says `done`.
 
-        First what a member took and fell silent about. Waits so many seconds for the first, and answers none then.
+        A new group begins with the first that is kept. First what a member took and fell silent about. Waits so many seconds for the first, and answers none then.
         """
         ...
 
     async def done(self, group: str, positions: Sequence[str], /) -> None:
-        """These need not be given to the group again."""
+        """These need not be given to the group again. What it does not know, or has done, is passed over."""
         ...
 
     async def after(self, position: str, /, *, limit: int, seconds: float) -> Sequence[Entry]:
-        """The entries that come after a position, whoever took them; "" is before the first that is kept.
+        """The entries that come after a position, whoever took them; "", or one not kept, is before the first.
 
         Waits so many seconds for the first, and answers none then.
         """

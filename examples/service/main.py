@@ -132,6 +132,7 @@ def welcome(url: str, password: str, token: str) -> list[str]:
         f"Try it at        {url}/docs   (Authorize with the token)",
         f"Log in           {DEMO} with {password}",
         f"API token        {token}",
+        f"Live events      {url}/v1/events?category=imports,balances   (curl -N, with the token)",
         "",
         f"{curl} '{url}/v1/transactions?limit=3'",
         f"  curl -d '{body}' -H 'Content-Type: application/json' {url}/v1/sessions",

@@ -157,6 +157,8 @@ async def _done[T](asked: Coroutine[Any, Any, T]) -> T:
 
 @attrs.frozen
 class RedisShared:
+    """Cache, limits and locks on one server, over one link."""
+
     cache: RedisCache
     limits: RedisRateLimiter
     locks: RedisLocks

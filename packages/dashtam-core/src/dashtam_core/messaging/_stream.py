@@ -88,7 +88,8 @@ class EventStream(Protocol):
     async def take(self, group: str, /, *, limit: int, seconds: float) -> Sequence[Entry]:
         """The next entries for a group, each for one of its members: this one, until it says `done`.
 
-        A new group begins with the first that is kept. First what a member took and fell silent about. Waits so many seconds for the first, and answers none then.
+        A new group begins with the first that is kept. What a member took and fell silent about comes first. Waits
+        so many seconds for the first, and answers none then.
         """
         ...
 

@@ -12,7 +12,7 @@ from dashtam_core.messaging import transaction
 from faults.world import DONE, LOST, application, books, nothing_open, size, sweep, tell
 from faults.zygote import Zygote
 
-STAGES: Final = 10
+STAGES: Final = 11
 
 
 @pytest.mark.timeout(size(120, 1200))

@@ -146,6 +146,7 @@ async def test_it_is_tried_until_it_works(valkey_url: str, caplog: pytest.LogCap
 async def test_what_stays_slow_is_not_used(valkey_url: str, caplog: pytest.LogCaptureFixture) -> None:
     """It takes what is written to try it, and not soon enough."""
     async with Proxy(valkey_url) as line, open_shared(line.url) as shared, client(line.url) as administrator:
+        await works(shared)
         async with slow(line), asyncio.timeout(PATIENCE):
             await refuses(shared)
             await administrator.delete("dashtam:probe")
@@ -154,6 +155,15 @@ async def test_what_stays_slow_is_not_used(valkey_url: str, caplog: pytest.LogCa
             await administrator.ping()  # as slow as the answer to what was written
             await refuses(shared)
         assert lines(caplog) == LINES[:1]
+
+
+async def test_a_lock_that_cannot_be_given_back_ends_by_itself(valkey_url: str) -> None:
+    """Who had it has done what it was for, and is not told of that."""
+    async with asyncio.timeout(PATIENCE), open_shared(valkey_url) as other, Proxy(valkey_url) as line:
+        async with open_shared(line.url) as shared, shared.locks.hold("short", seconds=0.2):
+            await line.cut()
+        async with other.locks.hold("short", seconds=HOUR, wait=HOUR) as lease:
+            assert lease is not None
 
 
 async def test_a_server_that_is_paused_or_killed_is_done_without(

@@ -68,13 +68,15 @@ def test_plugins_as_json() -> None:
         "name": "memory",
         "distribution": "dashtam-core",
         "version": None,
-        "provides": ["store memory"],
+        "provides": ["cache memory", "store memory", "stream memory"],
         "problems": [],
         "active": True,
     }
     assert [(each["asked"], each["answer"]) for each in trace] == [
-        ("register", "dashtam_stores"),
+        ("register", "dashtam_caches, dashtam_stores, dashtam_streams"),
+        ("dashtam_caches", "cache memory"),
         ("dashtam_stores", "store memory"),
+        ("dashtam_streams", "stream memory"),
     ]
     assert all(isinstance(each["milliseconds"], float) for each in trace)
     assert (reading["name"], reading["provides"]) == ("LinesPlugin", ["reader lines"])
@@ -96,7 +98,7 @@ def test_plugins_as_a_table() -> None:
     )
     assert [re.split(" {2,}", line) for line in result.stdout.splitlines()] == [
         ["plugin", "distribution", "active", "provides, or why not"],
-        ["memory", "dashtam-core", "yes", "store memory"],
+        ["memory", "dashtam-core", "yes", "cache memory, store memory, stream memory"],
         ["LinesPlugin", "yes", "reader lines"],
         ["Adding", "no", contested],
         ["Clashing", "partly", "command ciao"],
@@ -135,8 +137,10 @@ def test_the_trace_as_a_table() -> None:
     assert lines[0].split() == ["plugin", "asked", "ms", "answer"]
     rows = [re.fullmatch(r"(\S+) +(\S+) +[0-9.]+  (.+)", line) for line in lines[1:]]
     assert [each and each.groups() for each in rows] == [
-        ("memory", "register", "dashtam_stores"),
+        ("memory", "register", "dashtam_caches, dashtam_stores, dashtam_streams"),
+        ("memory", "dashtam_caches", "cache memory"),
         ("memory", "dashtam_stores", "store memory"),
+        ("memory", "dashtam_streams", "stream memory"),
         ("LinesPlugin", "register", "dashtam_readers"),
         ("LinesPlugin", "dashtam_readers", "reader lines"),
         ("broken", "import", "ModuleNotFoundError"),

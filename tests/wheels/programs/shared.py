@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import sys
 
 from dashtam_core import Dashtam, Settings, UnavailableError
@@ -21,4 +22,5 @@ async def main() -> None:
             json.dump({"listed": len(page.items), "code": error.code, "said": error.message}, sys.stdout)
 
 
+logging.disable()  # that the server is gone is told in the log too
 asyncio.run(main())

@@ -244,6 +244,22 @@ async def test_a_store_that_fails_leaves_the_entry_to_be_taken_again(store: Memo
     assert (dict(ear.heard), len(plan.done)) == ({"a": 1}, 1)
 
 
+async def test_one_that_cannot_be_told_holds_up_no_other(store: MemoryStore, stream: Stream) -> None:
+    """What is told together with it is done, and only it is taken again."""
+    ear = Ear(error=UnavailableError(UnavailableCode.STORE_UNREACHABLE, "down: start it"))
+    ear.failing["b"] = 2
+    relay = relay_of(store.deliveries, ear.on(Noted), stream, overdue_seconds=3600)
+    await relay.register()
+    ear.open.clear()
+    async with running(relay):
+        await tell(store, *map(Noted, "abc"))
+        await until(lambda: ear.heard.total() >= 1)
+        ear.open.set()
+        await until(lambda: ear.heard["b"] == 3 and not store.outbox.waiting)
+    assert (ear.heard["a"], ear.heard["c"]) == (1, 1)
+    assert len(stream.finished) == len({*stream.finished}) == 3
+
+
 async def test_entries_that_nobody_wants_touch_no_store(store: MemoryStore, stream: Stream) -> None:
     """Events of other names, or of later versions, are done with as they come."""
     ear, plan = Ear(), Faults()

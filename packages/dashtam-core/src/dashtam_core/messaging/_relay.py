@@ -15,7 +15,7 @@ from dashtam_core.kernel import UnavailableCode, UnavailableError, UserId
 from dashtam_core.messaging._events import DomainEvent, DurableSubscription
 from dashtam_core.messaging._outbox import Deliveries, Handover
 from dashtam_core.messaging._pipeline import error_code
-from dashtam_core.messaging._stream import EventStream, WireEvent
+from dashtam_core.messaging._stream import Entry, EventStream, WireEvent
 
 STREAM: Final = "stream"
 """Who brings events to the stream, as the outbox knows it."""
@@ -130,15 +130,18 @@ class Relay:
 
         async def turn() -> None:
             entries = await stream.take(name, limit=_AT_ONCE, seconds=self._poll_seconds)
-            wanted = [each.event.event_id for each in entries if each.event.name in self._subscribers[name]]
-            told = (self._one(name, self._deliveries.this_one(each, name)) for each in wanted)
-            for outcome in await asyncio.gather(*told, return_exceptions=True):
+            outcomes = await asyncio.gather(*(self._heard(name, each) for each in entries), return_exceptions=True)
+            told = zip(entries, outcomes, strict=True)
+            await stream.done(name, [each.position for each, out in told if not isinstance(out, BaseException)])
+            for outcome in outcomes:
                 if isinstance(outcome, BaseException):
                     raise outcome
-            if entries:
-                await stream.done(name, [each.position for each in entries])
 
         await self._again(name, turn)
+
+    async def _heard(self, name: str, entry: Entry) -> None:
+        if entry.event.name in self._subscribers[name]:
+            await self._one(name, self._deliveries.this_one(entry.event.event_id, name))
 
     async def _again(self, name: str, turn: Callable[[], Awaitable[None]]) -> None:
         """Again and again. What does not answer, the store or the stream, is told of once, and waited for."""
@@ -180,7 +183,8 @@ class Relay:
             return delivered
         seconds = self._overdue_seconds if self._through_stream(name) else 0.0
         while due := await self._deliveries.overdue(name, seconds, limit=_OVERDUE):
-            told = [await self._one(name, self._deliveries.this_one(each, name)) for each in due]
+            some = random.sample(due, len(due))  # so that processes which look at once do not all try the same
+            told = [await self._one(name, self._deliveries.this_one(each, name)) for each in some]
             if not any(told):  # others are at it
                 break
             delivered += sum(told)

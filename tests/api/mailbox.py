@@ -4,7 +4,7 @@ import asyncio
 import hmac
 import re
 from base64 import b32decode
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import cache
@@ -203,7 +203,9 @@ def application(trusted_proxies: str = "") -> FastAPI:
 
 
 @asynccontextmanager
-async def serving(store: Store, settings: Settings | None = None) -> AsyncGenerator[Service]:
+async def serving(
+    store: Store, settings: Settings | None = None, plugins: Iterable[object] = ()
+) -> AsyncGenerator[Service]:
     """The service on a store, without background work: mails go out by `mailed`."""
     clock, mails, hasher = FixedClock(), Mailbox(), Counting()
     ports = [
@@ -211,7 +213,7 @@ async def serving(store: Store, settings: Settings | None = None) -> AsyncGenera
         provide(Mailer).value(mails),
         provide(PasswordHasher).value(hasher, closing=lambda _: asyncio.to_thread(hasher.close)),
     ]
-    chosen, own = settings or Settings(key=KEY), [LinesPlugin()]
+    chosen, own = settings or Settings(key=KEY), [LinesPlugin(), *plugins]
     async with Dashtam.open(settings=chosen, store=store, plugins=own, overrides=ports, workers=False) as dashtam:
         application().state.dashtam = dashtam
         yield Service(dashtam, application(), clock, mails, hasher)

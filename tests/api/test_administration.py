@@ -4,6 +4,7 @@ import pytest
 
 from api.mailbox import NEW, PASSWORD, Resident, Service
 from api.people import problem
+from dashtam_core.audit import Phase
 
 SOME = "0198a000-0000-7000-8000-000000000000"
 
@@ -137,6 +138,9 @@ async def test_an_account_is_closed_exported_and_erased(service: Service, cleo: 
     kinds = {each["kind"] for each in told["credential"]}
     assert kinds == {"PASSWORD", "SESSION", "REFRESH_TOKEN", "API_TOKEN", "TOTP", "RECOVERY_CODE"}
     assert not any({"data", "secret_hash"} & set(each) for each in told["credential"])
+    assert {each["created_at"][10] for each in told["credential"]} == {"T"}, "instants as in ISO 8601"
+    asked = [each.entry.phase for each in await service.trail(cleo.user_id) if each.entry.action == "export_user"]
+    assert asked == [Phase.ATTEMPTED, Phase.SUCCEEDED]
     assert (await cleo.ask("DELETE", "/users/me")).status_code == 204
     problem(await cleo.ask("GET", "/users/me"), 401, "token_unknown")
     problem(await service.log_in(cleo.email), 401, "credentials_wrong")

@@ -71,7 +71,14 @@ def test_a_bad_file_stores_nothing_and_says_why(data: Path, tmp_path: Path) -> N
 def test_the_plugins_of_this_installation_are_all_active(data: Path) -> None:
     """Every package of the workspace is found and provides something."""
     plugins = json.loads(dashtam(data, "plugins", "--json").stdout)["plugins"]
-    assert {plugin["name"] for plugin in plugins} == {"memory", "embedded", "fastapi", "files", "postgres", "redis"}
+    assert {plugin["name"] for plugin in plugins} == {
+        "memory",
+        "embedded",
+        "fastapi",
+        "files",
+        "postgres",
+        "redis",
+    }
     assert all(plugin["active"] and plugin["provides"] for plugin in plugins)
 
 

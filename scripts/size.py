@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 BUDGETS = {
-    "dashtam-core": 11_740,
+    "dashtam-core": 11_730,
     "its testing kit": 4_200,
     "dashtam-postgres": 2_700,
     "dashtam-redis": 600,
-    "dashtam-fastapi": 1_650,
+    "dashtam-fastapi": 1_660,
     "dashtam-files": 3_600,
     "dashtam-embedded": 510,
 }

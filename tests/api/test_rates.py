@@ -156,14 +156,22 @@ async def test_a_token_that_was_refused_counts_for_the_address(cleo: Resident, c
 
 
 async def test_each_request_is_counted_once(cora: Resident, limits: Limits) -> None:
-    """Known or not, let in or not: the limiter is asked one time."""
+    """Known or not, let in or not: the limiter is asked one time, and hears no address."""
     token = await cora.api_token()
     limits.asked.clear()
     for each in (token, token, "wrong", "more.than.wrong"):
         await cora.ask("GET", "/accounts", token=each)
     await cora.ask("POST", "/tokens", {"refresh_token": "x"})
-    address = "requests:192.0.2.7/32"
-    assert limits.asked == [address, f"requests:{cora.user_id}", address, address, address]
+    address, site, *others = limits.asked
+    assert (address[:9], site[:5], "192" in address + site) == ("requests:", "site:", False)
+    assert others == [f"requests:{cora.user_id}", *[address, site] * 3]
+
+
+async def test_a_site_with_many_networks_is_one_caller(limited: Service) -> None:
+    """Of IPv6 one has 65,536 networks: together they may do as much as four."""
+    peers = [f"2001:db8:7:{number}::1" for number in range(9)]
+    found = [(await limited.ask("GET", "/accounts", token="wrong", peer=each)).status_code for each in peers]
+    assert found == [401] * 8 + [429]
 
 
 async def test_without_what_all_processes_share_each_counts_for_itself(cora: Resident, limits: Limits) -> None:

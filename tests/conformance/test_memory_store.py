@@ -119,6 +119,18 @@ def test_a_rate_holds_over_any_time(rates: list[Rate], steps: list[tuple[int, se
                 assert nth <= rates[int(key)].burst + (end - start).total_seconds() / rates[int(key)].seconds
 
 
+async def test_a_clock_that_was_set_back_locks_nobody_out() -> None:
+    """Whoever waits as long as they are told gets in, as if it had not been."""
+    clock, rate = FixedClock(), Rate(3, 60.0)
+    limiter = MemoryRateLimiter(clock)
+    await limiter.take({"key": rate})
+    clock.advance(timedelta(hours=-1))
+    wait = (await limiter.take({"key": rate})).wait
+    assert 0 < wait <= rate.seconds
+    clock.advance(timedelta(seconds=wait))
+    assert not (await limiter.take({"key": rate})).wait
+
+
 async def test_keys_that_have_room_again_are_forgotten() -> None:
     """However many keys there are over time, those with nothing to say take no memory."""
     clock = FixedClock()

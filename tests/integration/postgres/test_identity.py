@@ -232,6 +232,18 @@ async def test_a_refused_attempt_leaves_nothing(store: PostgresStore, database: 
         assert await owner.fetchval("SELECT count(*) FROM rate_limit") == 1
 
 
+async def test_a_clock_that_was_set_back_locks_nobody_out(store: PostgresStore, database: Database) -> None:
+    """What says that a key has its room again in an hour is not believed: it never takes longer than a burst."""
+    rate = Rate(3, 0.05)
+    await store.limits.take({"key": rate})
+    async with acting(database, OWNER) as owner:
+        await owner.execute("UPDATE rate_limit SET until = until + interval '1 hour'")
+    wait = (await store.limits.take({"key": rate})).wait
+    assert 0 < wait <= rate.seconds
+    await asyncio.sleep(wait)
+    assert not (await store.limits.take({"key": rate})).wait
+
+
 async def test_where_the_database_does_not_answer_nothing_may_happen(
     store: PostgresStore, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

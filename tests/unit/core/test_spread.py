@@ -255,7 +255,8 @@ async def test_one_that_cannot_be_told_holds_up_no_other(store: MemoryStore, str
         await tell(store, *map(Noted, "abc"))
         await until(lambda: ear.heard.total() >= 1)
         ear.open.set()
-        await until(lambda: ear.heard["b"] == 3 and not store.outbox.waiting)
+        await until(lambda: ear.heard["b"] == 3 and len(stream.finished) == 3)
+    assert not [each for each in store.outbox.waiting if each.subscriber == "ear"]
     assert (ear.heard["a"], ear.heard["c"]) == (1, 1)
     assert len(stream.finished) == len({*stream.finished}) == 3
 

@@ -70,8 +70,14 @@ def test_what_is_written_is_read(event: DomainEvent) -> None:
 @pytest.mark.parametrize("category", ["goals", "SECURITY", 7, None, ["security"]])
 def test_a_category_of_a_later_version_is_no_obstacle(category: object) -> None:
     """While processes of two versions run, the older one takes such an event for one of no category."""
-    text = json.dumps(json.loads(wire(TICKED).json) | {"category": category})
+    text = json.dumps(json.loads(wire(TICKED).json) | {"category": category}, separators=(",", ":"))
     assert WireEvent.read(text) == attrs.evolve(wire(TICKED), json=text)
+
+
+def test_what_is_read_is_one_line() -> None:
+    """However somebody else has written it: a line's end would end the event where it is sent on."""
+    written = wire(TICKED).json
+    assert WireEvent.read(json.dumps(json.loads(written), indent=1)).json == written
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ def _text(environ: Mapping[str, str], name: str) -> str:
 def _url(text: str) -> str:
     if not text.partition(":")[1]:
         raise ValueError(
-            "is not a URL: write something like postgresql://user@host/database, embedded: or memory:"
+            "is not a URL: write something like postgresql://user@host/database, redis://host:6379/0 or memory:"
         )
     return text
 

@@ -1,5 +1,6 @@
 """`/events`: what happens to the caller as it happens, as server-sent events (HTML standard, section 9.2)."""
 
+import asyncio
 from asyncio import QueueShutDown
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
 from contextlib import suppress
@@ -57,7 +58,7 @@ async def listen(me: Me, query: Annotated[EventQuery, Query()], last_event_id: L
 
 
 class _Listening(StreamingResponse):
-    """What one listener hears, sent by the task of the request with no other beside it."""
+    """What one listener hears, sent by the task of the request; another notices when the client goes."""
 
     def __init__(self, actor: Actor, wanted: Collection[Category], after: str | None) -> None:
         super().__init__((), headers={**PRIVATE, "x-accel-buffering": "no"}, media_type="text/event-stream")
@@ -69,15 +70,19 @@ class _Listening(StreamingResponse):
             await problem_response(ProblemError.of(busy))(scope, receive, send)
             return
         with self._live.listen(self._me.user_id, self._wanted, self._after) as listener:
-            self.body_iterator = self._told(Request(scope, receive), listener, self._beginning(listener))
-            await self.stream_response(send)
+            self.body_iterator = self._told(Request(scope), listener, self._beginning(listener))
+            leaving = asyncio.create_task(_left(receive, listener))
+            try:
+                await self.stream_response(send)
+            finally:
+                leaving.cancel()
 
     async def _told(self, request: Request, listener: Listener, text: str) -> AsyncGenerator[str]:
         """Ends with the process, with the listener and with their access, which is looked at each time."""
         verify: Callable[[], Awaitable[Subject]] | None = getattr(request.state, "dashtam_verify", None)
         yield text
         with suppress(QueueShutDown, *HANDLED):
-            while not await request.is_disconnected():
+            while True:
                 text = await self._next(listener)
                 me = await verify() if verify else self._me
                 if not all(me.may(FOLLOWING[each].permission) for each in self._wanted):
@@ -96,6 +101,13 @@ class _Listening(StreamingResponse):
         reset = "" if listener.complete else "event: reset\ndata: {}\n"
         place = "" if self._after and listener.complete else f"id: {self._live.position or _START}\n"
         return f"retry: 3000\n{place}{reset}\n"
+
+
+async def _left(receive: Receive, listener: Listener) -> None:
+    """Ends the listening of a client as it goes, so that its place is free."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    listener.waiting.shutdown(immediate=True)
 
 
 def _event(entry: Entry) -> str:

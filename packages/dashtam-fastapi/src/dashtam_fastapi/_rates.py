@@ -1,6 +1,7 @@
 """How often a caller may ask: so many requests a minute, and in the headers of each answer what is left."""
 
 import hashlib
+import hmac
 from math import ceil
 from typing import Any, Final
 
@@ -8,13 +9,15 @@ from fastapi import Request
 from starlette.types import Message, Scope, Send
 
 from dashtam_core import Dashtam, UnavailableError
-from dashtam_core.identity import Allowance, Claims, Rate, network
+from dashtam_core.identity import Allowance, Claims, Keyring, Rate, network
 from dashtam_core.kernel import DomainError, ErrorCode, ErrorKind, UserId
 from dashtam_core.memory import MemoryRateLimiter
 from dashtam_fastapi._problems import ProblemError
 
 _MINUTE: Final = 60
 _REMEMBERED: Final = 10_000
+# So many networks' worth has a site of IPv6 (48 bits), which holds 65,536 of them.
+_NETWORKS: Final = 4
 
 
 class RateCode(ErrorCode):
@@ -40,8 +43,8 @@ class RateLimit:
         if not self._per_minute:
             return
         most = self._per_minute if user_id else max(1, self._per_minute // 10)
-        whose = user_id or network(request.client.host if request.client else None)
-        wanted = {f"requests:{whose}": (rate := Rate(most, _MINUTE / most))}
+        rate = Rate(most, _MINUTE / most)
+        wanted = {f"requests:{user_id}": rate} if user_id else _of_address(request, dashtam, rate)
         try:
             allowance = await dashtam.shared.limits.take(wanted)
         except UnavailableError:
@@ -59,8 +62,10 @@ class RateLimit:
         return named.user_id if named.session_id else None  # what has a session is signed
 
     def learn(self, token: str, user_id: UserId | None) -> None:
-        """Remembers whose a token turned out to be."""
-        self._holders[_digest(token)] = user_id
+        """Remembers whose a token turned out to be, and last of all those that were used last."""
+        digest = _digest(token)
+        self._holders.pop(digest, None)
+        self._holders[digest] = user_id
         if len(self._holders) > _REMEMBERED:
             del self._holders[next(iter(self._holders))]
 
@@ -85,6 +90,17 @@ def _headers(policy: str, rate: Rate, allowance: Allowance) -> list[tuple[bytes,
         (b"ratelimit-policy", f'"{policy}";q={rate.burst};w={_MINUTE}'.encode()),
         (b"ratelimit", left.encode()),
     ]
+
+
+def _of_address(request: Request, dashtam: Dashtam, rate: Rate) -> dict[str, Rate]:
+    """What nobody has proven counts for its network, and for its site, which has many; keys name neither."""
+    host, key = (
+        request.client.host if request.client else None,
+        dashtam.container.get(Keyring).derive("rate-limit"),
+    )
+    near, site = (hmac.digest(key, network(host, bits).encode(), "sha256").hex()[:32] for bits in (64, 48))
+    wide = Rate(rate.burst * _NETWORKS, rate.seconds / _NETWORKS)
+    return {f"requests:{near}": rate, f"site:{site}": wide}
 
 
 def _digest(token: str) -> bytes:

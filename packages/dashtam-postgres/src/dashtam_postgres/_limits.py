@@ -54,11 +54,16 @@ class PostgresRateLimiter:
 async def _take(unit: "PostgresUnit", rates: Mapping[str, Rate]) -> Allowance:
     rows = await unit.raw.fetch(_LOCK, list(rates))
     now = max(row["now"] for row in rows)
-    until = {row["key"]: max(now, row["until"]) for row in rows}
     each = {key: timedelta(seconds=rate.seconds) for key, rate in rates.items()}
+    # Never later than after a whole burst: a clock that was set back locks nobody out.
+    latest = {key: now + each[key] * rate.burst for key, rate in rates.items()}
+    until = {row["key"]: max(now, min(row["until"], latest[row["key"]])) for row in rows}
     wait: timedelta = max(until[key] - now - each[key] * (rate.burst - 1) for key, rate in rates.items())
     if wait > timedelta():
-        unit.discard()
+        if all(row["until"] <= latest[row["key"]] for row in rows):
+            unit.discard()
+        else:
+            await unit.raw.execute(_KEEP, list(rates), [until[key] for key in rates])
         return Allowance(wait.total_seconds())
     after = {key: until[key] + each[key] for key in rates}
     await unit.raw.execute(_KEEP, list(rates), [after[key] for key in rates])

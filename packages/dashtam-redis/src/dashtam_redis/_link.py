@@ -7,6 +7,7 @@ import time
 from asyncio import Future, Task
 from collections.abc import Sequence
 from contextlib import suppress
+from contextvars import Context
 from functools import partial
 from typing import Any, Final
 
@@ -161,7 +162,9 @@ class Link:
             again = time.monotonic() - self._well_since < _CALM_SECONDS
             self._pause = min(2 * self._pause, _LONGEST_PAUSE_SECONDS) if again else _PAUSE_SECONDS
             _log.warning("cache out of reach, going on without", extra={"server": self.place.name, "why": why})
-            self._probing = asyncio.create_task(self._probe(), name="dashtam redis probe")
+            # In no context: what it logs is nobody's request.
+            probing = asyncio.create_task(self._probe(), name="dashtam redis probe", context=Context())
+            self._probing = probing
         self._refuse_waiting(self._why)
 
     async def _probe(self) -> None:

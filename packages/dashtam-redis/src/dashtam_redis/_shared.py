@@ -64,16 +64,21 @@ _TAKE: Final = Script("""
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local wait, after = 0, {}
+local function keep(key, full)
+    redis.call('SET', key, string.format('%.0f', full), 'PX', math.ceil((full - now) / 1000))
+end
 for i, key in ipairs(KEYS) do
     local burst, each = tonumber(ARGV[2 * i - 1]), tonumber(ARGV[2 * i])
-    local full = math.max(now, math.min(tonumber(redis.call('GET', key) or now), now + each * burst))
+    local kept = tonumber(redis.call('GET', key) or now) or now
+    local full = math.max(now, math.min(kept, now + each * burst))
+    if kept > full then keep(key, full) end
     wait = math.max(wait, full - now - each * (burst - 1))
     after[i] = full + each
 end
 if wait > 0 then return {math.ceil(wait)} end
 local left = {0}
 for i, key in ipairs(KEYS) do
-    redis.call('SET', key, string.format('%.0f', after[i]), 'PX', math.ceil((after[i] - now) / 1000))
+    keep(key, after[i])
     left[i + 1] = math.ceil(after[i] - now)
 end
 return left

@@ -142,10 +142,15 @@ class MemoryRateLimiter:
     async def take(self, wanted: Mapping[str, Rate], /) -> Allowance:
         now = self._clock.now()
         self._clear(now)
-        until = {key: max(now, self.until.get(key, now)) for key in wanted}
+        # Never later than after a whole burst: a clock that was set back locks nobody out.
+        until = {
+            key: max(now, min(self.until.get(key, now), now + _seconds(rate) * rate.burst))
+            for key, rate in wanted.items()
+        }
         waits = [until[key] - now - _seconds(rate) * (rate.burst - 1) for key, rate in wanted.items()]
         wait = max(waits, default=timedelta())
         if wait > timedelta():
+            self.until |= {key: until[key] for key in wanted if key in self.until}
             return Allowance(wait.total_seconds())
         self.until |= {key: until[key] + _seconds(rate) for key, rate in wanted.items()}
         full_in = {key: (self.until[key] - now).total_seconds() for key in wanted}

@@ -55,7 +55,8 @@ class WireEvent:
             said: Any = found.get("category")
             category = Category(said) if said in Category else None  # a later version may know others
             _, name, _ = found["type"].split(".")
-            return cls(UUID(found["id"]), UserId(UUID(found["subject"])), name, category, text)
+            plain = json.dumps(found, separators=(",", ":"))  # one line, whoever wrote it
+            return cls(UUID(found["id"]), UserId(UUID(found["subject"])), name, category, plain)
         except (AttributeError, KeyError, RecursionError, TypeError) as error:
             raise ValueError("not an event as Dashtam writes it") from error
 

@@ -72,7 +72,7 @@ async def test_a_killed_guard_takes_the_server_along(kind: Kind, reused: Path, s
         assert len(servers(reused)) == 1
         await user.leave()
         assert await get(server, "before_guard") == 1
-    assert not servers(reused)
+    await eventually(lambda: not servers(reused))
 
 
 async def test_a_leftover_server_is_stopped_first(kind: Kind, reused: Path, start: Starter) -> None:

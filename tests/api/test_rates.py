@@ -18,7 +18,7 @@ from dashtam_core.kernel import Subject, UnavailableCode
 from dashtam_core.memory import MemoryRateLimiter, MemoryShared, MemoryStore
 from dashtam_core.plugins import RouterMaker
 from dashtam_core.store import Store
-from dashtam_fastapi import ServiceSettings, create_app, router
+from dashtam_fastapi import ServiceSettings, _rates, create_app, router
 
 LIMIT = 20
 ELSEWHERE = "198.51.100.9"
@@ -165,6 +165,15 @@ async def test_each_request_is_counted_once(cora: Resident, limits: Limits) -> N
     address, site, *others = limits.asked
     assert (address[:9], site[:5], "192" in address + site) == ("requests:", "site:", False)
     assert others == [f"requests:{cora.user_id}", *[address, site] * 3]
+
+
+async def test_a_token_in_use_stays_known(dashtam: Dashtam, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many others come: the one that was used longest ago is forgotten first."""
+    monkeypatch.setattr(_rates, "_REMEMBERED", 2)
+    limit, ann = _rates.RateLimit(LIMIT), ExternalSubject("ann").user_id
+    for token in ("used", "once", "used", "new"):
+        limit.learn(token, ann)
+    assert [limit.holder(dashtam, token) for token in ("used", "once", "new")] == [ann, None, ann]
 
 
 async def test_a_site_with_many_networks_is_one_caller(limited: Service) -> None:

@@ -15,11 +15,10 @@ import pytest
 
 from conftest import Database, short_lived
 from dashtam_core import Dashtam
-from dashtam_embedded._binaries import valkey_server
 from faults.spreading import TABLE, Tally, spreading
 from faults.world import connection, execute, marked, nothing_open, size, tell, until
 from faults.zygote import Zygote
-from integration.redis.servers import OwnServer, client
+from integration.redis.servers import OwnServer, client, running
 
 MEMBERS: Final = 4
 WRITERS: Final = 32
@@ -30,13 +29,8 @@ LEAD: Final = 4 * WRITERS
 @pytest.fixture
 async def bus() -> AsyncGenerator[OwnServer]:
     """A Valkey that may be killed."""
-    with tempfile.TemporaryDirectory(prefix="stream-storm-", dir=short_lived()) as folder:
-        server = OwnServer(valkey_server(), Path(folder))
-        try:
-            await server.start()
-            yield server
-        finally:
-            server.kill()
+    async with running(short_lived()) as server:
+        yield server
 
 
 @attrs.define

@@ -11,8 +11,8 @@ import pytest
 
 import dashtam_embedded
 from conftest import short_lived
-from dashtam_embedded._binaries import VALKEY_VARIABLE, valkey_server
-from integration.redis.servers import OwnServer, client
+from dashtam_embedded._binaries import VALKEY_VARIABLE
+from integration.redis.servers import OwnServer, client, running
 
 
 @contextmanager
@@ -62,10 +62,5 @@ async def _empty(url: str) -> None:
 @pytest.fixture
 async def own_server() -> AsyncGenerator[OwnServer]:
     """A Valkey that runs, this test's alone."""
-    with tempfile.TemporaryDirectory(prefix="own-server-", dir=short_lived()) as folder:
-        server = OwnServer(valkey_server(), Path(folder))
-        try:
-            await server.start()
-            yield server
-        finally:
-            server.kill()
+    async with running(short_lived()) as server:
+        yield server

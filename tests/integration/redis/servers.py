@@ -6,6 +6,7 @@ import signal
 import socket
 import ssl
 import subprocess
+import tempfile
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -17,6 +18,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from dashtam_embedded._binaries import valkey_server
 from dashtam_embedded._guard import _end_with_parent
 from dashtam_embedded._server import _free_port
 
@@ -185,6 +187,18 @@ class OwnServer:
     def _send(self, number: signal.Signals) -> None:
         assert self._process is not None
         self._process.send_signal(number)
+
+
+@asynccontextmanager
+async def running(parent: str) -> AsyncGenerator[OwnServer]:
+    """A Valkey that runs, with its files in a folder below this one, both gone at the end."""
+    with tempfile.TemporaryDirectory(prefix="own-server-", dir=parent) as folder:
+        server = OwnServer(valkey_server(), Path(folder))
+        try:
+            await server.start()
+            yield server
+        finally:
+            server.kill()
 
 
 async def _answers(asking: Any) -> bool:

@@ -25,8 +25,7 @@ from dashtam_fastapi import ServiceSettings, create_app, serve
 from dashtam_postgres import upgrade
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
-from dashtam_embedded._binaries import valkey_server
-from integration.redis.servers import OwnServer, Proxy, full, read_only
+from integration.redis.servers import OwnServer, Proxy, full, read_only, running
 
 CLIENTS = 8
 ONSET = 1.0
@@ -162,10 +161,7 @@ async def main(seconds: float) -> None:
         database = await stack.enter_async_context(dashtam_embedded.postgres())
         await upgrade(database.admin_url, app_role="dashtam_app", app_password="bench")
         url = f"postgresql://dashtam_app:bench@{database.admin_url.rpartition('@')[2]}"
-        folder = stack.enter_context(tempfile.TemporaryDirectory())
-        server = OwnServer(valkey_server(), Path(folder))
-        await server.start()
-        stack.callback(server.kill)
+        server = await stack.enter_async_context(running(tempfile.gettempdir()))
         line = await stack.enter_async_context(Proxy(server.url))
         print("| state | requests/s | p50 ms | p99 ms | most ms | 5xx | other than 200 |")
         print("|---|--:|--:|--:|--:|--:|---|")

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from itertools import count
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import attrs
 import pytest
@@ -12,10 +12,10 @@ from api.mailbox import KEY
 from api.people import token_of
 from api.test_contributed import client_of
 from dashtam_core import Dashtam, Result, Settings, Success, hookimpl
-from dashtam_core.accounts import ImportStatement
+from dashtam_core.accounts import ImportStatement, ListAccounts, ListTransactions
 from dashtam_core.identity import ACCOUNTS_READ, ExternalSubject
 from dashtam_core.kernel import Permission
-from dashtam_core.memory import MemoryStore
+from dashtam_core.memory import MemoryCache, MemoryStore
 from dashtam_core.messaging import Query, Refused, Route
 from dashtam_core.plugins import RouterMaker
 from dashtam_core.testing.samples import LinesPlugin, lines
@@ -102,3 +102,33 @@ async def test_what_is_not_to_be_kept_is_asked_anew(
     """Without a cache every answer comes from the store, and always that of a query that is not marked."""
     monkeypatch.setattr(GetTurn, "cached", marked)
     assert await get() != await get()
+
+
+async def test_what_people_look_at_again_is_kept(dashtam: Dashtam) -> None:
+    """Lists and one account are; one transaction is cheap, and is not."""
+    me = dashtam.acting_as(ExternalSubject("ann"))
+    (
+        await me.execute(ImportStatement(lines("account;A", "row;2026-01-02;-5;x", "balance;2026-01-31;10")))
+    ).unwrap()
+    account = (await me.ask(ListAccounts())).unwrap().items[0].account.account_id
+    row = (await me.ask(ListTransactions())).unwrap().items[0].transaction_id
+    bearer = {"authorization": f"Bearer {await token_of(dashtam, 'ann')}"}
+    cache, one = cast("MemoryCache", dashtam.shared.cache), f"accounts/{account}"
+    kept = dict[str, int]()
+    async with client_of(create_app(ServiceSettings(), dashtam=dashtam)) as client:
+        for path in (
+            "accounts",
+            one,
+            f"{one}/balances",
+            f"{one}/holdings",
+            "transactions",
+            "transfers",
+            "duplicates",
+        ):
+            before = len(cache._kept)
+            assert (await client.get(f"/v1/{path}", headers=bearer)).status_code == 200
+            kept[path] = len(cache._kept) - before
+        before = len(cache._kept)
+        assert (await client.get(f"/v1/transactions/{row}", headers=bearer)).status_code == 200
+    assert set(kept.values()) == {1}
+    assert len(cache._kept) == before

@@ -1,8 +1,10 @@
 import asyncio
+import logging
 import random
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
+from contextvars import ContextVar
 from urllib.parse import urlsplit
 
 import pytest
@@ -141,6 +143,28 @@ async def test_it_is_tried_until_it_works(valkey_url: str, caplog: pytest.LogCap
                 await asyncio.sleep(0.01)
         await works(shared)
     assert lines(caplog) == LINES
+
+
+async def test_what_is_told_of_it_later_is_nobodys_request(own_server: OwnServer) -> None:
+    """It is told beside whatever happened to be asked when it failed, and not as a part of that."""
+    told, whose = dict[str, str](), ContextVar("whose", default="nobody")
+
+    class Noting(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            told[record.getMessage()] = whose.get()
+
+    noting, log = Noting(), logging.getLogger("dashtam_redis")
+    log.addHandler(noting)
+    try:
+        async with open_shared(own_server.url) as shared, asyncio.timeout(PATIENCE):
+            own_server.kill()
+            whose.set("ann")
+            await refuses(shared)
+            await own_server.start()
+            await works(shared)
+    finally:
+        log.removeHandler(noting)
+    assert told[LINES[-1]] == "nobody"
 
 
 async def test_what_stays_slow_is_not_used(valkey_url: str, caplog: pytest.LogCaptureFixture) -> None:
